@@ -1,0 +1,125 @@
+/**
+ * Layout tables and the views that they generate.
+ *
+ * A guest structure exists once, in guest memory. `struct` turns a table of fields, each with its printed offset, into
+ * a view class whose properties read and write guest memory directly:
+ *
+ *     const MDL = struct('MDL', 0x30, { Next: ptr(0x00), Size: i16(0x08), … });
+ *     const mdl = MDL.at(memory, address);
+ *     mdl.ByteCount = 4096;
+ *
+ * There is no cache and no JavaScript twin: two views of one address always agree.
+ */
+import type { Address } from './address.ts';
+import type { GuestMemory } from './memory.ts';
+
+export interface Field<T> {
+  readonly offset: number;
+  readonly size: number;
+  get(memory: GuestMemory, address: Address): T;
+  /** Absent on nested structures and arrays: assign to their members. */
+  set?(memory: GuestMemory, address: Address, value: T): void;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the one place where a table's field types are not yet known
+export type Fields = Record<string, Field<any>>;
+
+export type View<F extends Fields> = { readonly address: Address; readonly memory: GuestMemory } & {
+  -readonly [K in keyof F]: F[K] extends Field<infer T> ? T : never;
+};
+
+export interface Struct<F extends Fields> {
+  readonly name: string;
+  readonly size: number;
+  readonly fields: F;
+  /** A view of the structure at `address`. */
+  at(memory: GuestMemory, address: Address): View<F>;
+}
+
+/** The view type of a struct: `type Irp = ViewOf<typeof IRP>`. */
+export type ViewOf<S> = S extends Struct<infer F> ? View<F> : never;
+
+export function struct<const F extends Fields>(name: string, size: number, fields: F): Struct<F> {
+  class Generated {
+    readonly memory: GuestMemory;
+    readonly address: Address;
+    constructor(memory: GuestMemory, address: Address) {
+      this.memory = memory;
+      this.address = address;
+    }
+  }
+  Object.defineProperty(Generated, 'name', { value: name });
+  for (const [key, field] of Object.entries(fields)) {
+    const { offset } = field;
+    Object.defineProperty(Generated.prototype, key, {
+      enumerable: true,
+      get(this: Generated) {
+        return field.get(this.memory, this.address + offset);
+      },
+      set(this: Generated, value: unknown) {
+        if (!field.set) throw new TypeError(`${name}.${key} is a structure: assign to its members`);
+        field.set(this.memory, this.address + offset, value);
+      },
+    });
+  }
+  return {
+    name,
+    size,
+    fields,
+    at: (memory, address) => new Generated(memory, address) as unknown as View<F>,
+  };
+}
+
+type Scalar<T> = (offset: number) => Field<T>;
+
+const scalar =
+  <T>(size: number, get: Field<T>['get'], set: NonNullable<Field<T>['set']>): Scalar<T> =>
+  offset => ({ offset, size, get, set });
+
+export const u8: Scalar<number> = scalar(1, (m, a) => m.readU8(a), (m, a, v) => m.writeU8(a, v)); // biome-ignore format: a table
+export const i8: Scalar<number> = scalar(1, (m, a) => (m.readU8(a) << 24) >> 24, (m, a, v) => m.writeU8(a, v & 0xff)); // biome-ignore format: a table
+export const u16: Scalar<number> = scalar(2, (m, a) => m.readU16(a), (m, a, v) => m.writeU16(a, v)); // biome-ignore format: a table
+export const i16: Scalar<number> = scalar(2, (m, a) => (m.readU16(a) << 16) >> 16, (m, a, v) => m.writeU16(a, v & 0xffff)); // biome-ignore format: a table
+/** Unsigned 32 bits: ULONG, NTSTATUS, a 32-bit flag word. */
+export const u32: Scalar<number> = scalar(4, (m, a) => m.readU32(a), (m, a, v) => m.writeU32(a, v)); // biome-ignore format: a table
+export const i32: Scalar<number> = scalar(4, (m, a) => m.readU32(a) | 0, (m, a, v) => m.writeU32(a, v >>> 0)); // biome-ignore format: a table
+/** 64-bit data, BigInt: ULONG_PTR, SIZE_T and LARGE_INTEGER as raw bits. */
+export const u64: Scalar<bigint> = scalar(8, (m, a) => m.readU64(a), (m, a, v) => m.writeU64(a, v)); // biome-ignore format: a table
+export const i64: Scalar<bigint> = scalar(8, (m, a) => BigInt.asIntN(64, m.readU64(a)), (m, a, v) => m.writeU64(a, v)); // biome-ignore format: a table
+export const ptr: Scalar<Address> = scalar(8, (m, a) => m.readPointer(a), (m, a, v) => m.writePointer(a, v)); // biome-ignore format: a table
+
+/** A structure inside a structure. */
+export function nested<F extends Fields>(offset: number, type: Struct<F>): Field<View<F>> {
+  return { offset, size: type.size, get: (memory, address) => type.at(memory, address) };
+}
+
+/** An array inside a structure, as its first element's address and a typed accessor. */
+export interface ArrayView<T> {
+  readonly address: Address;
+  readonly length: number;
+  at(index: number): T;
+  set(index: number, value: T): void;
+}
+
+export function array<T>(offset: number, length: number, element: Scalar<T>): Field<ArrayView<T>> {
+  const { size, get, set } = element(0);
+  const check = (index: number) => {
+    if (!(index >= 0 && index < length)) throw new RangeError(`index ${index} is outside 0..${length - 1}`);
+  };
+  return {
+    offset,
+    size: size * length,
+    get: (memory, address) => ({
+      address,
+      length,
+      at(index) {
+        check(index);
+        return get(memory, address + index * size);
+      },
+      set(index, value) {
+        check(index);
+        set?.(memory, address + index * size, value);
+      },
+    }),
+  };
+}
