@@ -1,0 +1,58 @@
+/**
+ * The five kinds of failure, which are never mixed (docs/architecture.md): an NTSTATUS is returned; the other four are
+ * thrown. Three of them are here; the fourth, a host error, is an ordinary Error that says what to do instead.
+ */
+import { type Address, formatAddress } from './address.ts';
+import { NTSTATUS_NAMES } from './ntstatus.ts';
+
+/**
+ * An exception raised by TypeScript code on the guest's behalf: ExRaiseStatus, a probe that failed, an access
+ * violation. Uncaught in TypeScript, it is dispatched to the guest's handlers from where the routine was called.
+ */
+export class GuestException extends Error {
+  /** ExceptionCode: an NTSTATUS. */
+  readonly status: number;
+  /** ExceptionInformation; for STATUS_ACCESS_VIOLATION the operation (0 read, 1 write, 8 execute) and the address. */
+  readonly information: readonly bigint[];
+  /** ExceptionFlags: bit 0 is EXCEPTION_NONCONTINUABLE. */
+  readonly flags: number;
+
+  constructor(status: number, information: readonly bigint[] = [], flags = 0) {
+    super(`exception ${NTSTATUS_NAMES[status] ?? `0x${status.toString(16)}`}`);
+    this.name = 'GuestException';
+    this.status = status;
+    this.information = information;
+    this.flags = flags;
+  }
+}
+
+/** The machine has stopped: what a blue screen says. */
+export class BugCheck extends Error {
+  readonly code: number;
+  readonly parameters: readonly [bigint, bigint, bigint, bigint];
+  /** Where: filled in by the scheduler, innermost frame first, one line a frame. */
+  frames: readonly string[] = [];
+
+  constructor(code: number, parameters: readonly [bigint, bigint, bigint, bigint] = [0n, 0n, 0n, 0n], why = '') {
+    const hex = (value: bigint, digits: number) => value.toString(16).toUpperCase().padStart(digits, '0');
+    const list = parameters.map(p => `0x${hex(BigInt.asUintN(64, p), 16)}`).join(',');
+    super(`*** STOP 0x${hex(BigInt(code), 8)} (${list})${why && ` ${why}`}`);
+    this.name = 'BugCheck';
+    this.code = code;
+    this.parameters = parameters;
+  }
+}
+
+/** Something that this machine does not have. The guest cannot catch it, and no verdict on the driver is given. */
+export class Unsupported extends Error {
+  /** Its name: an instruction, an export, a device register. */
+  readonly what: string;
+  readonly address: Address | undefined;
+
+  constructor(what: string, address?: Address) {
+    super(`${what} is not supported${address === undefined ? '' : ` (at ${formatAddress(address)})`}`);
+    this.name = 'Unsupported';
+    this.what = what;
+    this.address = address;
+  }
+}
