@@ -1,0 +1,206 @@
+/**
+ * The records of structured exception handling, and the register set that the unwinder works on.
+ *
+ * CONTEXT, EXCEPTION_RECORD, EXCEPTION_POINTERS and DISPATCHER_CONTEXT lie in guest memory with winnt.h's x64 layout,
+ * because filters and language handlers read and change them. `Context` is the same register set as a plain value:
+ * what a stack walk steps along without touching guest memory. It is loaded from a CONTEXT, or taken from the
+ * processor, and stored back; the two are never kept in step behind anybody's back.
+ */
+import { type Address, fromAddress, toAddress } from '../wdm/address.ts';
+import type { GuestMemory } from '../wdm/memory.ts';
+import { array, ptr, struct, u16, u32, u64 } from '../wdm/struct.ts';
+
+export const CONTEXT_AMD64 = 0x0010_0000;
+export const CONTEXT_CONTROL = CONTEXT_AMD64 | 0x01;
+export const CONTEXT_INTEGER = CONTEXT_AMD64 | 0x02;
+export const CONTEXT_SEGMENTS = CONTEXT_AMD64 | 0x04;
+export const CONTEXT_FLOATING_POINT = CONTEXT_AMD64 | 0x08;
+export const CONTEXT_DEBUG_REGISTERS = CONTEXT_AMD64 | 0x10;
+export const CONTEXT_FULL = CONTEXT_CONTROL | CONTEXT_INTEGER | CONTEXT_FLOATING_POINT;
+
+/** CONTEXT, winnt.h, x64. Aligned to 16 bytes. Rax to R15 stand in the order of their hardware numbers. */
+export const CONTEXT = struct('CONTEXT', 0x4d0, {
+  P1Home: u64(0x00),
+  P2Home: u64(0x08),
+  P3Home: u64(0x10),
+  P4Home: u64(0x18),
+  P5Home: u64(0x20),
+  P6Home: u64(0x28),
+  ContextFlags: u32(0x30),
+  MxCsr: u32(0x34),
+  SegCs: u16(0x38),
+  SegDs: u16(0x3a),
+  SegEs: u16(0x3c),
+  SegFs: u16(0x3e),
+  SegGs: u16(0x40),
+  SegSs: u16(0x42),
+  EFlags: u32(0x44),
+  Dr0: u64(0x48),
+  Dr1: u64(0x50),
+  Dr2: u64(0x58),
+  Dr3: u64(0x60),
+  Dr6: u64(0x68),
+  Dr7: u64(0x70),
+  Rax: u64(0x78),
+  Rcx: u64(0x80),
+  Rdx: u64(0x88),
+  Rbx: u64(0x90),
+  Rsp: u64(0x98),
+  Rbp: u64(0xa0),
+  Rsi: u64(0xa8),
+  Rdi: u64(0xb0),
+  R8: u64(0xb8),
+  R9: u64(0xc0),
+  R10: u64(0xc8),
+  R11: u64(0xd0),
+  R12: u64(0xd8),
+  R13: u64(0xe0),
+  R14: u64(0xe8),
+  R15: u64(0xf0),
+  Rip: u64(0xf8),
+  FltSaveMxCsr: u32(0x118), // FltSave is an XMM_SAVE_AREA32 (FXSAVE's format) at 0x100
+  Xmm: array(0x1a0, 32, u64), // Xmm0 to Xmm15, low and high halves
+  VectorControl: u64(0x4a0),
+  DebugControl: u64(0x4a8),
+  LastBranchToRip: u64(0x4b0),
+  LastBranchFromRip: u64(0x4b8),
+  LastExceptionToRip: u64(0x4c0),
+  LastExceptionFromRip: u64(0x4c8),
+});
+
+export const EXCEPTION_MAXIMUM_PARAMETERS = 15;
+
+/** EXCEPTION_RECORD, winnt.h, x64. */
+export const EXCEPTION_RECORD = struct('EXCEPTION_RECORD', 0x98, {
+  ExceptionCode: u32(0x00),
+  ExceptionFlags: u32(0x04),
+  ExceptionRecord: ptr(0x08), // the exception during whose handling this one was raised
+  ExceptionAddress: ptr(0x10),
+  NumberParameters: u32(0x18),
+  ExceptionInformation: array(0x20, EXCEPTION_MAXIMUM_PARAMETERS, u64),
+});
+
+/** EXCEPTION_POINTERS: what a filter funclet receives. */
+export const EXCEPTION_POINTERS = struct('EXCEPTION_POINTERS', 0x10, {
+  ExceptionRecord: ptr(0x00),
+  ContextRecord: ptr(0x08),
+});
+
+/** DISPATCHER_CONTEXT, winnt.h, x64: what the dispatcher tells a language handler about the frame, and is told back. */
+export const DISPATCHER_CONTEXT = struct('DISPATCHER_CONTEXT', 0x50, {
+  ControlPc: ptr(0x00),
+  ImageBase: ptr(0x08),
+  FunctionEntry: ptr(0x10),
+  EstablisherFrame: ptr(0x18),
+  TargetIp: ptr(0x20),
+  ContextRecord: ptr(0x28),
+  LanguageHandler: ptr(0x30),
+  HandlerData: ptr(0x38),
+  HistoryTable: ptr(0x40),
+  ScopeIndex: u32(0x48),
+  Fill0: u32(0x4c),
+});
+
+/** ExceptionFlags. */
+export const EXCEPTION_NONCONTINUABLE = 0x01;
+export const EXCEPTION_UNWINDING = 0x02;
+export const EXCEPTION_EXIT_UNWIND = 0x04;
+export const EXCEPTION_STACK_INVALID = 0x08;
+export const EXCEPTION_NESTED_CALL = 0x10;
+export const EXCEPTION_TARGET_UNWIND = 0x20;
+export const EXCEPTION_COLLIDED_UNWIND = 0x40;
+export const EXCEPTION_UNWIND = EXCEPTION_UNWINDING | EXCEPTION_EXIT_UNWIND | EXCEPTION_TARGET_UNWIND | EXCEPTION_COLLIDED_UNWIND; // biome-ignore format: one line
+
+/** What a filter answers. */
+export const EXCEPTION_EXECUTE_HANDLER = 1;
+export const EXCEPTION_CONTINUE_SEARCH = 0;
+export const EXCEPTION_CONTINUE_EXECUTION = -1;
+
+/** EXCEPTION_DISPOSITION: what a language handler answers. */
+export const ExceptionContinueExecution = 0;
+export const ExceptionContinueSearch = 1;
+export const ExceptionNestedException = 2;
+export const ExceptionCollidedUnwind = 3;
+
+/** Hardware numbers of the general registers that the calling convention gives a part. */
+export const RAX = 0;
+export const RCX = 1;
+export const RDX = 2;
+export const RSP = 4;
+export const RBP = 5;
+
+const GPRS = 0x78;
+const XMMS = 0x1a0;
+
+/** Segment selectors of kernel mode: KGDT64_R0_CODE, KGDT64_R3_DATA | 3, … as Windows' own contexts show them. */
+const SELECTORS = { cs: 0x10, ds: 0x2b, es: 0x2b, fs: 0x53, gs: 0x2b, ss: 0x18 };
+
+export class Context {
+  rip: Address = 0;
+  eflags = 0x202;
+  mxcsr = 0x1f80;
+  /** By hardware number, unsigned: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 to r15. */
+  readonly gpr: BigUint64Array = new BigUint64Array(16);
+  /** Low and high halves of xmm0 to xmm15. */
+  readonly xmm: BigUint64Array = new BigUint64Array(32);
+
+  get rsp(): Address {
+    return toAddress(this.gpr[RSP]!);
+  }
+  set rsp(value: Address) {
+    this.gpr[RSP] = fromAddress(value);
+  }
+
+  clone(): Context {
+    const copy = new Context();
+    copy.assign(this);
+    return copy;
+  }
+
+  assign(from: Context): void {
+    this.rip = from.rip;
+    this.eflags = from.eflags;
+    this.mxcsr = from.mxcsr;
+    this.gpr.set(from.gpr);
+    this.xmm.set(from.xmm);
+  }
+
+  /** Reads the CONTEXT at `address`. Throws PageFault. */
+  static load(memory: GuestMemory, address: Address): Context {
+    const context = new Context();
+    const view = new DataView(memory.readBytes(address, CONTEXT.size).buffer);
+    context.rip = toAddress(view.getBigUint64(0xf8, true));
+    context.eflags = view.getUint32(0x44, true);
+    context.mxcsr = view.getUint32(0x34, true);
+    for (let i = 0; i < 16; i++) context.gpr[i] = view.getBigUint64(GPRS + i * 8, true);
+    for (let i = 0; i < 32; i++) context.xmm[i] = view.getBigUint64(XMMS + i * 8, true);
+    return context;
+  }
+
+  /** Writes a full kernel-mode CONTEXT at `address`, zero where the register set has nothing. Throws PageFault. */
+  store(memory: GuestMemory, address: Address): void {
+    const bytes = new Uint8Array(CONTEXT.size);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(0x30, CONTEXT_FULL | CONTEXT_SEGMENTS, true);
+    view.setUint32(0x34, this.mxcsr, true);
+    Object.values(SELECTORS).forEach((selector, i) => {
+      view.setUint16(0x38 + i * 2, selector, true);
+    });
+    view.setUint32(0x44, this.eflags, true);
+    for (let i = 0; i < 16; i++) view.setBigUint64(GPRS + i * 8, this.gpr[i]!, true);
+    view.setBigUint64(0xf8, fromAddress(this.rip), true);
+    view.setUint16(0x100, 0x27f, true); // FltSave.ControlWord, as the processor is set up
+    view.setUint32(0x118, this.mxcsr, true);
+    view.setUint32(0x11c, 0xffff, true); // FltSave.MxCsr_Mask
+    for (let i = 0; i < 32; i++) view.setBigUint64(XMMS + i * 8, this.xmm[i]!, true);
+    memory.writeBytes(address, bytes);
+  }
+}
+
+/** One __try of a function, in the scope table behind __C_specific_handler's UNWIND_INFO. RVAs. */
+export const SCOPE_TABLE_ENTRY = struct('SCOPE_TABLE_ENTRY', 0x10, {
+  BeginAddress: u32(0x00),
+  EndAddress: u32(0x04),
+  HandlerAddress: u32(0x08), // RVA of the filter or __finally funclet; 1 = EXCEPTION_EXECUTE_HANDLER
+  JumpTarget: u32(0x0c), // RVA of the __except block; 0 = this is a __finally
+});
