@@ -89,7 +89,7 @@ static void store(const ucontext_t *context) {
   at = (const uint8_t *)(current + 1);
   for (uint32_t i = 0; i < current->windows; i++) {
     const struct window *w = (const struct window *)at;
-    if (w->address - (uint64_t)ARENA < WRITABLE_BYTES) copy((void *)w->address, base_arena + (w->address - (uint64_t)ARENA), w->length);
+    copy((void *)w->address, base_arena + (w->address - (uint64_t)ARENA), w->length);
     at += sizeof *w + w->length;
   }
   o->stray = differ(ARENA, base_arena, WRITABLE_BYTES);
@@ -102,7 +102,7 @@ static void load(ucontext_t *context) {
   const uint8_t *at = (const uint8_t *)(current + 1);
   for (uint32_t i = 0; i < current->windows; i++) {
     const struct window *w = (const struct window *)at;
-    if (w->address - (uint64_t)ARENA < WRITABLE_BYTES) copy((void *)w->address, w->bytes, w->length);
+    copy((void *)w->address, w->bytes, w->length);
     at += sizeof *w + w->length;
   }
   greg_t *g = context->uc_mcontext.gregs;

@@ -20,10 +20,15 @@ export class NativeProcessor {
     const sizes = states.map(outcomeSize);
     const total = sizes.reduce((sum, size) => sum + size, 0);
     const header = new Uint8Array(new Uint32Array([states.length, code.length, total, 0]).buffer);
-    const child = spawnSync(this.#harness, { input: Buffer.concat([header, code, this.#arena, ...states]), maxBuffer: total + 4096 });
+    const child = spawnSync(this.#harness, {
+      input: Buffer.concat([header, code, this.#arena, ...states]),
+      maxBuffer: total + 4096,
+    });
     const output = child.stdout;
     if (child.status !== 0 || output.length !== total) {
-      throw new Error(`the harness failed (${child.signal ?? child.status}): ${output.length} of ${total} bytes ${child.stderr}`);
+      throw new Error(
+        `the harness failed (${child.signal ?? child.status}): ${output.length} of ${total} bytes ${child.stderr}`,
+      );
     }
     let at = 0;
     return sizes.map(size => {
