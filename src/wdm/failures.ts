@@ -1,6 +1,6 @@
 /**
- * The five kinds of failure, which are never mixed (docs/architecture.md): an NTSTATUS is returned; the other four are
- * thrown. Three of them are here; the fourth, a host error, is an ordinary Error that says what to do instead.
+ * The kinds of failure, which are never mixed (docs/architecture.md): an NTSTATUS is returned; the others are thrown.
+ * They are here, but for the host error, which is an ordinary Error that says what to do instead.
  */
 import { type Address, formatAddress } from './address.ts';
 import { NTSTATUS_NAMES } from './ntstatus.ts';
@@ -40,6 +40,23 @@ export class BugCheck extends Error {
     this.name = 'BugCheck';
     this.code = code;
     this.parameters = parameters;
+  }
+}
+
+/**
+ * A call from the host that cannot return: its thread keeps the processor busy for ever below DISPATCH_LEVEL, or every
+ * thread waits for something that will not happen. What Windows would show as a program that hangs.
+ */
+export class Hang extends Error {
+  readonly reason: 'spinning' | 'waiting';
+  /** Where the thread is, innermost frame first. */
+  readonly frames: readonly string[];
+
+  constructor(reason: Hang['reason'], message: string, frames: readonly string[] = []) {
+    super(message);
+    this.name = 'Hang';
+    this.reason = reason;
+    this.frames = frames;
   }
 }
 
