@@ -38,6 +38,11 @@ export class Clock {
     return this.interruptTimeAt(this.now);
   }
 
+  /** As KUSER_SHARED_DATA shows it: at the last clock interrupt. */
+  get tickInterruptTime(): bigint {
+    return BigInt(Math.floor(this.now / TICK)) * BigInt(TICK / 100);
+  }
+
   interruptTimeAt(nanoseconds: number): bigint {
     return BigInt(Math.floor(nanoseconds / 100));
   }

@@ -19,7 +19,7 @@ import type { GuestMemory } from '../wdm/memory.ts';
 import { STATUS_ABANDONED, STATUS_MUTANT_NOT_OWNED, STATUS_SEMAPHORE_LIMIT_EXCEEDED } from '../wdm/ntstatus.ts';
 import type { Alarm, Clock } from './clock.ts';
 import type { DpcQueue } from './dpc.ts';
-import type { Routine } from './routine.ts';
+import { checkpoint, type Routine } from './routine.ts';
 import type { Thread } from './thread.ts';
 import type { WaitLists } from './wait.ts';
 
@@ -56,7 +56,7 @@ export class DispatcherObjects {
     header.SignalState = state;
     if (before <= 0 && state > 0 && this.#context.waits.hasWaiters(object)) {
       this.#context.waits.signal(object);
-      yield { kind: 'checkpoint' };
+      yield* checkpoint();
     }
     return before;
   }

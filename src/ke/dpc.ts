@@ -60,6 +60,10 @@ export class DpcQueue {
     return true;
   }
 
+  KeSetImportanceDpc(dpc: Address, importance: number): void {
+    KDPC.at(this.#memory, dpc).Importance = importance;
+  }
+
   *#run(dpc: Address) {
     const view = KDPC.at(this.#memory, dpc);
     const { DeferredRoutine, DeferredContext, SystemArgument1, SystemArgument2 } = view;

@@ -18,7 +18,7 @@ import type { Cpu } from './cpu.ts';
 import { DispatcherObjects } from './dispatcher-objects.ts';
 import { DpcQueue } from './dpc.ts';
 import type { ReturnAddresses } from './guest-stack.ts';
-import type { Routine } from './routine.ts';
+import { checkpoint, type Routine } from './routine.ts';
 import { Scheduler, type SchedulerLimits } from './scheduler.ts';
 import type { SpecialApc, Thread } from './thread.ts';
 import type { TrapTable } from './traps.ts';
@@ -105,7 +105,7 @@ export class Ke {
   *KeLowerIrql(irql: number): Routine {
     if (irql > this.irql) throw new BugCheck(IRQL_NOT_LESS_OR_EQUAL, [BigInt(this.irql), BigInt(irql), 0n, 0n]);
     this.cpu.registers.irql = irql;
-    if (irql < DISPATCH_LEVEL) yield { kind: 'checkpoint' };
+    if (irql < DISPATCH_LEVEL) yield* checkpoint();
   }
 
   // --- Spin locks
@@ -130,7 +130,7 @@ export class Ke {
   *acquire(lock: Address): Routine {
     while (this.memory.readU64(lock) !== 0n) {
       this.clock.advance(1000);
-      yield { kind: 'checkpoint' };
+      yield* checkpoint();
     }
     this.memory.writeU64(lock, fromAddress(this.currentThread.object) | 1n);
   }
@@ -189,7 +189,7 @@ export class Ke {
       if (this.irql > APC_LEVEL) this.#waitTooHigh(0);
       yield* this.#block({ thread, objects: [], all: true, alertable, irql: this.irql, timeout: undefined }, due);
     }
-    yield { kind: 'checkpoint' };
+    yield* checkpoint();
     return STATUS_SUCCESS;
   }
 
@@ -224,6 +224,25 @@ export class Ke {
   }
 
   // --- APCs
+
+  /** @param all special kernel APCs, too: KeAreAllApcsDisabled */
+  areApcsDisabled(all: boolean): boolean {
+    const { KernelApcDisable, SpecialApcDisable } = this.currentThread.view;
+    if (SpecialApcDisable !== 0) return true;
+    return all ? this.irql >= APC_LEVEL : KernelApcDisable !== 0 || this.irql >= APC_LEVEL;
+  }
+
+  /** Entering a critical or guarded region makes the thread's counter more negative. */
+  adjustApcDisable(counter: 'KernelApcDisable' | 'SpecialApcDisable', by: number): void {
+    const { view } = this.currentThread;
+    view[counter] += by;
+  }
+
+  /** Leaving one; what was held off runs before this returns. */
+  *leaveRegion(counter: 'KernelApcDisable' | 'SpecialApcDisable'): Routine {
+    this.adjustApcDisable(counter, 1);
+    if (this.currentThread.view[counter] === 0) yield* checkpoint();
+  }
 
   /**
    * Queues a special kernel APC of the kernel's own: runs in the thread, at APC_LEVEL, as soon as the thread's IRQL is

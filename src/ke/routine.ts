@@ -35,6 +35,11 @@ export function* call32(target: Address, ...args: CallArgument[]): Routine<numbe
   return Number((yield* call(target, ...args)) & 0xffff_ffffn);
 }
 
+/** Lets what is due run: DPCs, APCs, a thread of more priority. */
+export function* checkpoint(): Routine {
+  yield { kind: 'checkpoint' };
+}
+
 export function isRoutine<T>(value: MaybeRoutine<T>): value is Routine<T> {
   return typeof value === 'object' && value !== null && typeof (value as Routine<T>).next === 'function';
 }

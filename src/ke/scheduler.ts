@@ -455,7 +455,7 @@ export class Scheduler {
     if (!thread || !(registers.rflags & RFLAGS_IF)) return;
     if (registers.irql < DISPATCH_LEVEL && this.dpcs.length > 0) {
       this.#interrupt(thread, 'KiRetireDpcList', DISPATCH_LEVEL, this.#retireDpcs());
-    } else if (registers.irql < APC_LEVEL && thread.specialApcs.length > 0) {
+    } else if (registers.irql < APC_LEVEL && thread.specialApcs.length > 0 && !thread.apcsHeldOff) {
       this.#interrupt(thread, 'KiDeliverApc', APC_LEVEL, this.#deliverApcs(thread));
     } else if (registers.irql < DISPATCH_LEVEL && this.#outranked(thread)) {
       this.#switchOut(thread);

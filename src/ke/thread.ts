@@ -84,6 +84,11 @@ export class Thread {
     this.view.PreviousMode = mode;
   }
 
+  /** Inside a guarded region no APC comes in. */
+  get apcsHeldOff(): boolean {
+    return this.view.SpecialApcDisable !== 0;
+  }
+
   get priority(): number {
     return this.view.Priority;
   }

@@ -9,8 +9,8 @@
 import type { Address } from '../wdm/address.ts';
 import type { MaybeRoutine } from './routine.ts';
 
-/** The trap area: 16 MiB of the kernel's image range. */
-export const TRAP_AREA_BASE: Address = -0x7fe_0000_0000; // fffff802`00000000
+/** The trap area: 16 MiB at the end of the kernel's image range (mm/layout.ts), where no seed puts an image. */
+export const TRAP_AREA_BASE: Address = -0x781_0000_0000; // fffff87f`00000000
 export const TRAP_AREA_SIZE = 0x100_0000;
 
 const SLOT = 16;

@@ -61,10 +61,10 @@ export const KDPC = struct('KDPC', 0x40, {
   DpcListEntry: nested(0x08, SINGLE_LIST_ENTRY),
   ProcessorHistory: u64(0x10),
   DeferredRoutine: ptr(0x18),
-  DeferredContext: ptr(0x20),
-  SystemArgument1: ptr(0x28),
-  SystemArgument2: ptr(0x30),
-  DpcData: ptr(0x38), // not NULL while queued
+  DeferredContext: u64(0x20),
+  SystemArgument1: u64(0x28),
+  SystemArgument2: u64(0x30),
+  DpcData: u64(0x38), // not NULL while queued
 });
 
 export const KAPC = struct('KAPC', 0x58, {
@@ -78,9 +78,9 @@ export const KAPC = struct('KAPC', 0x58, {
   KernelRoutine: ptr(0x20),
   RundownRoutine: ptr(0x28),
   NormalRoutine: ptr(0x30), // NULL: a special kernel APC
-  NormalContext: ptr(0x38),
-  SystemArgument1: ptr(0x40),
-  SystemArgument2: ptr(0x48),
+  NormalContext: u64(0x38),
+  SystemArgument1: u64(0x40),
+  SystemArgument2: u64(0x48),
   ApcStateIndex: u8(0x50),
   ApcMode: u8(0x51),
   Inserted: u8(0x52),
