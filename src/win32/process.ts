@@ -482,7 +482,7 @@ export class Process {
     writeUnicodeString(this.memory, string, characters, name.length * 2);
     const view = OBJECT_ATTRIBUTES.at(this.memory, address);
     view.Length = OBJECT_ATTRIBUTES.size;
-    view.RootDirectory = 0;
+    view.RootDirectory = 0n;
     view.ObjectName = string;
     view.Attributes = wdm.OBJ_CASE_INSENSITIVE;
     view.SecurityDescriptor = 0;
