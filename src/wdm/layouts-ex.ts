@@ -44,7 +44,7 @@ export const ERESOURCE = struct('ERESOURCE', 0x68, {
   SpinLock: u64(0x60),
 });
 
-export const GENERAL_LOOKASIDE = struct('GENERAL_LOOKASIDE', 0x80, {
+const lookaside = {
   ListHead: nested(0x00, SLIST_HEADER),
   Depth: u16(0x10),
   MaximumDepth: u16(0x12),
@@ -56,11 +56,18 @@ export const GENERAL_LOOKASIDE = struct('GENERAL_LOOKASIDE', 0x80, {
   Tag: u32(0x28),
   Size: u32(0x2c),
   Allocate: ptr(0x30), // called by ExAllocateFromNPagedLookasideList, which is inline in drivers
+  AllocateEx: ptr(0x30),
   Free: ptr(0x38),
+  FreeEx: ptr(0x38),
   ListEntry: nested(0x40, LIST_ENTRY),
   LastTotalAllocates: u32(0x50),
   LastAllocateMisses: u32(0x54),
-});
+};
+
+/** Padded to two cache lines. */
+export const GENERAL_LOOKASIDE = struct('GENERAL_LOOKASIDE', 0x80, lookaside);
+
+export const GENERAL_LOOKASIDE_POOL = struct('GENERAL_LOOKASIDE_POOL', 0x60, lookaside);
 
 export const NPAGED_LOOKASIDE_LIST = struct('NPAGED_LOOKASIDE_LIST', 0x80, {
   L: nested(0x00, GENERAL_LOOKASIDE),
@@ -70,21 +77,9 @@ export const PAGED_LOOKASIDE_LIST = struct('PAGED_LOOKASIDE_LIST', 0x80, {
   L: nested(0x00, GENERAL_LOOKASIDE),
 });
 
-/** ExInitializeLookasideListEx: as above, without the padding to a cache line. */
+/** ExInitializeLookasideListEx. */
 export const LOOKASIDE_LIST_EX = struct('LOOKASIDE_LIST_EX', 0x60, {
-  ListHead: nested(0x00, SLIST_HEADER),
-  Depth: u16(0x10),
-  MaximumDepth: u16(0x12),
-  TotalAllocates: u32(0x14),
-  AllocateMisses: u32(0x18),
-  TotalFrees: u32(0x1c),
-  FreeMisses: u32(0x20),
-  Type: u32(0x24),
-  Tag: u32(0x28),
-  Size: u32(0x2c),
-  AllocateEx: ptr(0x30),
-  FreeEx: ptr(0x38),
-  ListEntry: nested(0x40, LIST_ENTRY),
+  L: nested(0x00, GENERAL_LOOKASIDE_POOL),
 });
 
 export const WORK_QUEUE_ITEM = struct('WORK_QUEUE_ITEM', 0x20, {

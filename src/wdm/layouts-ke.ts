@@ -12,12 +12,14 @@ import { array, i16, i32, i64, nested, ptr, struct, u8, u16, u32, u64 } from './
 export const DISPATCHER_HEADER = struct('DISPATCHER_HEADER', 0x18, {
   Lock: i32(0x00), // the first four bytes as one
   Type: u8(0x00),
-  Signalling: u8(0x01), // also Abandoned (mutant), TimerControlFlags, ThreadControlFlags
-  Absolute: u8(0x01),
-  Size: u8(0x02), // in units of 4 bytes; Hand of a timer
-  Hand: u8(0x02),
-  Inserted: u8(0x03), // a timer or a DPC is queued
-  DebugActive: u8(0x03),
+  Signalling: u8(0x01), // an event's and a thread's
+  Abandoned: u8(0x01), // a mutant's
+  TimerControlFlags: u8(0x01), // a timer's; bit 0 Absolute
+  Size: u8(0x02), // in units of 4 bytes
+  Hand: u8(0x02), // a timer's
+  TimerMiscFlags: u8(0x03), // a timer's; bit 6 Inserted, bit 7 Expired
+  DebugActive: u8(0x03), // a thread's
+  DpcActive: u8(0x03),
   SignalState: i32(0x04), // a mutant's is 1 when free
   WaitListHead: nested(0x08, LIST_ENTRY), // KWAIT_BLOCK.WaitListEntry
 });

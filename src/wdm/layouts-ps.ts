@@ -55,6 +55,8 @@ export const ETHREAD = struct('ETHREAD', 0x898, {
   ExitTime: i64(0x438),
   StartAddress: ptr(0x450),
   Cid: nested(0x478, CLIENT_ID),
+  IrpList: nested(0x4b0, LIST_ENTRY), // IRP.ThreadListEntry of the requests that the thread has issued
+  TopLevelIrp: u64(0x4c0), // IoSetTopLevelIrp
   Win32StartAddress: ptr(0x4d0),
   ThreadListEntry: nested(0x4e8, LIST_ENTRY), // EPROCESS.ThreadListHead
   CrossThreadFlags: u32(0x510), // bit 0 Terminated, bit 4 SystemThread

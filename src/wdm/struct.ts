@@ -19,6 +19,15 @@ export interface Field<T> {
   get(memory: GuestMemory, address: Address): T;
   /** Absent on nested structures and arrays: assign to their members. */
   set?(memory: GuestMemory, address: Address, value: T): void;
+  /** Of a nested structure: its layout, for whoever walks the table. */
+  readonly type?: Layout;
+}
+
+/** A structure as data, whatever its view's type. */
+export interface Layout {
+  readonly name: string;
+  readonly size: number;
+  readonly fields: Readonly<Record<string, Field<unknown>>>;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the one place where a table's field types are not yet known
@@ -90,7 +99,7 @@ export const ptr: Scalar<Address> = scalar(8, (m, a) => m.readPointer(a), (m, a,
 
 /** A structure inside a structure. */
 export function nested<F extends Fields>(offset: number, type: Struct<F>): Field<View<F>> {
-  return { offset, size: type.size, get: (memory, address) => type.at(memory, address) };
+  return { offset, size: type.size, type, get: (memory, address) => type.at(memory, address) };
 }
 
 /** An array inside a structure, as its first element's address and a typed accessor. */
