@@ -219,6 +219,32 @@ export class Ke {
     );
   }
 
+  readonly #parked = new Map<Address, Thread[]>();
+
+  /** Waits until `ready` holds. It is looked at again whenever somebody calls `unpark(key)`. Not alertable. */
+  *park(key: Address, ready: () => boolean): Routine {
+    const thread = this.currentThread;
+    while (!ready()) {
+      if (this.irql > APC_LEVEL) this.#waitTooHigh(key);
+      this.#parked.set(key, [...(this.#parked.get(key) ?? []), thread]);
+      thread.state = 'waiting';
+      yield { kind: 'wait' };
+    }
+  }
+
+  /** Lets those parked at `key` look again. */
+  *unpark(key: Address): Routine {
+    if (this.wakeParked(key)) yield* checkpoint();
+  }
+
+  /** As `unpark`, without giving them the processor. Returns whether there were any. */
+  wakeParked(key: Address): boolean {
+    const threads = this.#parked.get(key);
+    this.#parked.delete(key);
+    for (const thread of threads ?? []) this.#wake(thread, 0);
+    return threads !== undefined;
+  }
+
   #wake(thread: Thread, status: number): void {
     if (thread.state === 'waiting') this.scheduler.makeReady(thread, status);
   }

@@ -26,7 +26,7 @@ import { type Clock, TICK } from './clock.ts';
 import { type Cpu, type Exit, RAX } from './cpu.ts';
 import { GuestStack, type ReturnAddresses } from './guest-stack.ts';
 import { isRoutine, type Request, type Routine } from './routine.ts';
-import type { ProcessIdentity, Thread } from './thread.ts';
+import { type ProcessIdentity, type Thread, ThreadExit } from './thread.ts';
 import type { Trap, TrapResult, TrapTable } from './traps.ts';
 import { Unwound } from './try-except.ts';
 
@@ -321,6 +321,10 @@ export class Scheduler {
     try {
       result = trap.body(this.#arguments.at(entryRsp));
     } catch (error) {
+      if (error instanceof ThreadExit) {
+        this.#leaveAll(thread, error);
+        return;
+      }
       this.#cpu.registers.rsp = entryRsp;
       this.#raise(thread, this.#toException(error, trap));
       return;
@@ -345,6 +349,7 @@ export class Scheduler {
       step = 'error' in resumption ? generator.throw(resumption.error) : generator.next(resumption.value);
     } catch (error) {
       if (error instanceof ContextSwitch) this.#goTo(thread, error.context, error.exception);
+      else if (error instanceof ThreadExit && activation.kind !== 'base') this.#leaveAll(thread, error);
       else this.#failed(thread, activation, error);
       return;
     }
@@ -403,6 +408,15 @@ export class Scheduler {
       thread.top!.calloutRsp = 0;
       thread.pending = { error: new Unwound(exception) };
     } else this.#takeInterrupts();
+  }
+
+  /** Drops the thread's stack down to its first routine, which gets the error. */
+  #leaveAll(thread: Thread, error: ThreadExit): void {
+    thread.activations.length = 1;
+    const base = thread.activations[0]!;
+    this.#cpu.registers.rsp = base.calloutRsp || base.entryRsp;
+    base.calloutRsp = 0;
+    thread.pending = { error };
   }
 
   // --- Exceptions

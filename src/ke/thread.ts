@@ -29,6 +29,14 @@ export interface ProcessIdentity {
 /** A kernel APC whose routine is ours: delivered below APC_LEVEL, in its thread's context, at APC_LEVEL. */
 export type SpecialApc = () => Routine;
 
+/** Thrown to end the current thread from wherever it is: its stack is dropped, its first routine is told. */
+export class ThreadExit {
+  readonly status: number;
+  constructor(status: number) {
+    this.status = status;
+  }
+}
+
 export class Thread {
   /** KTHREAD, the first member of ETHREAD. */
   readonly object: Address;

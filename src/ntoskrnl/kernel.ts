@@ -4,11 +4,25 @@
  * `machine.ts` fills it once at boot. It is the only place where rooms meet as a whole; a room itself gets through its
  * constructor just what it needs.
  */
-import type { VirtualMemory } from '../hw/virtual-memory.ts';
+import type { Trace } from '../etw/trace.ts';
+import type { FastMutexes } from '../ex/fast-mutex.ts';
+import type { Resources } from '../ex/resource.ts';
+import type { WorkQueues } from '../ex/work-queue.ts';
 import type { Ke } from '../ke/ke.ts';
+import type { MemoryManager } from '../mm/memory-manager.ts';
+import type { Ob } from '../ob/index.ts';
+import type { Ps, UserSpace } from '../ps/ps.ts';
+import type { GuestMemory } from '../wdm/memory.ts';
 
 export interface Kernel {
   /** Supervisor view of the current address space. */
-  readonly memory: VirtualMemory;
+  readonly memory: GuestMemory;
+  readonly trace: Trace;
   readonly ke: Ke;
+  readonly mm: MemoryManager;
+  readonly ob: Ob;
+  readonly ps: Ps<UserSpace>;
+  readonly fastMutexes: FastMutexes;
+  readonly resources: Resources;
+  readonly workQueues: WorkQueues;
 }
