@@ -18,14 +18,14 @@ export interface Alarm {
 
 export class Clock {
   readonly #cpu: Cpu;
-  readonly #bootTime: bigint;
+  /** System time at boot: 100 ns units since 1601. */
+  readonly bootTime: bigint;
   #offset = 0;
   readonly #alarms: Alarm[] = [];
 
-  /** @param bootTime system time at boot: 100 ns units since 1601 */
   constructor(cpu: Cpu, bootTime: bigint) {
     this.#cpu = cpu;
-    this.#bootTime = bootTime;
+    this.bootTime = bootTime;
   }
 
   /** Nanoseconds since boot. */
@@ -49,12 +49,12 @@ export class Clock {
 
   /** 100 ns units since 1601, exact. */
   get systemTime(): bigint {
-    return this.#bootTime + this.interruptTime;
+    return this.bootTime + this.interruptTime;
   }
 
   /** When a KeSetTimer or wait time is due: negative is from now, positive a system time; 100 ns units. */
   dueTime(time: bigint): number {
-    const fromBoot = time <= 0n ? this.interruptTime - time : time - this.#bootTime;
+    const fromBoot = time <= 0n ? this.interruptTime - time : time - this.bootTime;
     return Math.max(this.now, Number(fromBoot) * 100);
   }
 
