@@ -38,6 +38,9 @@ export interface Registers {
   irql: number;
   /** All of RFLAGS, as PUSHFQ shows it. */
   rflags: number;
+  mxcsr: number;
+  /** Low and high halves of XMM0 to XMM15. */
+  readonly xmm: BigUint64Array;
   save(): RegisterSnapshot;
   restore(snapshot: RegisterSnapshot): void;
 }
