@@ -7,33 +7,23 @@
  * (nt!_OBJECT_HEADER, nt!_OBJECT_HEADER_NAME_INFO, nt!_OBJECT_TYPE).
  */
 import type { Address } from '../wdm/address.ts';
-import { i64, nested, ptr, struct, u8, u16, u32 } from '../wdm/struct.ts';
+import { OBJECT_HEADER, UNICODE_STRING } from '../wdm/layouts.ts';
+import { nested, ptr, struct, u8, u32 } from '../wdm/struct.ts';
 
-const COUNTED_STRING = struct('UNICODE_STRING', 0x10, {
-  Length: u16(0x00), // in bytes
-  MaximumLength: u16(0x02),
-  Buffer: ptr(0x08),
-});
+export { OBJECT_HEADER };
 
-export const OBJECT_HEADER = struct('OBJECT_HEADER', 0x30, {
-  PointerCount: i64(0x00), // references by pointer and by handle; the object goes at 0
-  HandleCount: i64(0x08),
-  TypeIndex: u8(0x18),
-  InfoMask: u8(0x1a), // OB_INFO_NAME: name information stands before the header
-  Flags: u8(0x1b),
-  ObjectCreateInfo: ptr(0x20),
-  SecurityDescriptor: ptr(0x28),
-});
+/** Bytes from the header to the body. */
+export const OBJECT_HEADER_SIZE = OBJECT_HEADER.fields.Body.offset;
 
 export const OBJECT_HEADER_NAME_INFO = struct('OBJECT_HEADER_NAME_INFO', 0x20, {
   Directory: ptr(0x00), // 0 when the name has been taken out of the namespace
-  Name: nested(0x08, COUNTED_STRING), // the last component
+  Name: nested(0x08, UNICODE_STRING), // the last component
   ReferenceCount: u32(0x18),
 });
 
 /** OBJECT_TYPE: what IoFileObjectType, PsProcessType and their like point to. */
 export const OBJECT_TYPE = struct('OBJECT_TYPE', 0xd8, {
-  Name: nested(0x10, COUNTED_STRING),
+  Name: nested(0x10, UNICODE_STRING),
   Index: u8(0x28),
   TotalNumberOfObjects: u32(0x2c),
   TotalNumberOfHandles: u32(0x30),
@@ -51,5 +41,5 @@ export const OB_FLAG_PERMANENT_OBJECT = 0x10;
 export const OB_FLAG_DELETED_INLINE = 0x40;
 
 export function headerOf(object: Address): Address {
-  return object - OBJECT_HEADER.size;
+  return object - OBJECT_HEADER_SIZE;
 }

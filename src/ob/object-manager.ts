@@ -24,6 +24,7 @@ import {
   OB_INFO_NAME,
   OBJECT_HEADER,
   OBJECT_HEADER_NAME_INFO,
+  OBJECT_HEADER_SIZE,
   OBJECT_TYPE,
 } from './object-header.ts';
 import type { ObjectType, ObjectTypeOptions } from './object-type.ts';
@@ -81,10 +82,10 @@ export class ObjectManager {
    */
   create(type: ObjectType, bytes: number, name?: string): Address {
     const infoSize = name === undefined ? 0 : OBJECT_HEADER_NAME_INFO.size;
-    const size = infoSize + OBJECT_HEADER.size + bytes;
+    const size = infoSize + OBJECT_HEADER_SIZE + bytes;
     const block = this.#allocate(size, type.tag, type.poolType);
     if (block === 0) return 0;
-    const object = block + infoSize + OBJECT_HEADER.size;
+    const object = block + infoSize + OBJECT_HEADER_SIZE;
     const header = OBJECT_HEADER.at(this.memory, headerOf(object));
     header.PointerCount = 1n;
     header.TypeIndex = type.index;

@@ -1,0 +1,48 @@
+/**
+ * The list of IRPs that a thread has issued: ETHREAD.IrpList, linked through IRP.ThreadListEntry.
+ *
+ * An IRP is on it from before it is sent until it is finished in that thread. What a thread still has there when it
+ * ends must be cancelled and waited for.
+ */
+import type { Address } from '../wdm/address.ts';
+import { ETHREAD, IRP } from '../wdm/layouts.ts';
+import type { IoEnvironment } from './environment.ts';
+import { list } from './inlines.ts';
+import type { Irp } from './transfer/index.ts';
+
+const { IrpList } = ETHREAD.fields;
+const { ThreadListEntry } = IRP.fields;
+
+export class ThreadIrps {
+  readonly #env: IoEnvironment;
+
+  constructor(environment: IoEnvironment) {
+    this.#env = environment;
+  }
+
+  /** Puts the IRP on the current thread's list and notes the thread in it. */
+  insert(irp: Irp): void {
+    const { memory, ke } = this.#env;
+    const thread = ke.currentThread.object;
+    irp.Tail.Overlay.Thread = thread;
+    list.insertHead(memory, this.#head(thread), irp.ThreadListEntry.address);
+  }
+
+  /** The thread's IRPs, latest first. */
+  *of(thread: Address): Generator<Address> {
+    const { memory } = this.#env;
+    const head = this.#head(thread);
+    let entry = memory.readPointer(head);
+    while (entry !== head) {
+      const next = memory.readPointer(entry);
+      yield entry - ThreadListEntry.offset;
+      entry = next;
+    }
+  }
+
+  #head(thread: Address): Address {
+    const head = thread + IrpList.offset;
+    if (this.#env.memory.readPointer(head) === 0) list.initialize(this.#env.memory, head);
+    return head;
+  }
+}
