@@ -207,7 +207,8 @@ export class ExceptionDispatcher {
   }
 
   /** RtlRestoreContext. A record with STATUS_LONGJUMP carries the jump buffer to go to. */
-  RtlRestoreContext(context: Address, record: Address): never {
+  // biome-ignore lint/correctness/useYield: it ends in a ContextSwitch, which only a generator may throw
+  *RtlRestoreContext(context: Address, record: Address): Routine<never> {
     const target = Context.load(this.memory, context);
     if (record !== 0) {
       const exception = readExceptionRecord(this.memory, record);
@@ -229,7 +230,10 @@ export class ExceptionDispatcher {
     const dispatcher = DISPATCHER_CONTEXT.at(memory, frames.alloca(DISPATCHER_CONTEXT.size));
     const contextRecord = scratch || frames.alloca(CONTEXT.size);
     const own = frames.current();
-    let flags = (header.ExceptionFlags & EXCEPTION_NONCONTINUABLE) | EXCEPTION_UNWINDING | (targetFrame === 0 ? EXCEPTION_EXIT_UNWIND : 0);
+    let flags =
+      (header.ExceptionFlags & EXCEPTION_NONCONTINUABLE) |
+      EXCEPTION_UNWINDING |
+      (targetFrame === 0 ? EXCEPTION_EXIT_UNWIND : 0);
     let scopeIndex = 0;
     let at = start;
     for (let step = 0; step < MAXIMUM_FRAMES; step++) {

@@ -8,10 +8,13 @@ import type { Trace } from '../etw/trace.ts';
 import type { FastMutexes } from '../ex/fast-mutex.ts';
 import type { Resources } from '../ex/resource.ts';
 import type { WorkQueues } from '../ex/work-queue.ts';
+import type { ExceptionDispatcher } from '../ke/exception.ts';
 import type { Ke } from '../ke/ke.ts';
 import type { MemoryManager } from '../mm/memory-manager.ts';
 import type { Ob } from '../ob/index.ts';
+import type { ImageTable } from '../pe/index.ts';
 import type { Ps, UserSpace } from '../ps/ps.ts';
+import type { Address } from '../wdm/address.ts';
 import type { GuestMemory } from '../wdm/memory.ts';
 
 export interface Kernel {
@@ -19,10 +22,17 @@ export interface Kernel {
   readonly memory: GuestMemory;
   readonly trace: Trace;
   readonly ke: Ke;
+  readonly exceptions: ExceptionDispatcher;
+  readonly images: ImageTable;
   readonly mm: MemoryManager;
   readonly ob: Ob;
   readonly ps: Ps<UserSpace>;
   readonly fastMutexes: FastMutexes;
   readonly resources: Resources;
   readonly workQueues: WorkQueues;
+  /**
+   * The address of an exported routine or variable; 0 for a name that Windows' kernel does not export either.
+   * Throws Unsupported for one that only we lack.
+   */
+  systemRoutine(name: string): Address;
 }

@@ -182,18 +182,29 @@ export class Context {
     const bytes = new Uint8Array(CONTEXT.size);
     const view = new DataView(bytes.buffer);
     view.setUint32(0x30, CONTEXT_FULL | CONTEXT_SEGMENTS, true);
-    view.setUint32(0x34, this.mxcsr, true);
     Object.values(SELECTORS).forEach((selector, i) => {
       view.setUint16(0x38 + i * 2, selector, true);
     });
+    view.setUint16(0x100, 0x27f, true); // FltSave.ControlWord, as the processor is set up
+    view.setUint32(0x11c, 0xffff, true); // FltSave.MxCsr_Mask
+    this.#put(view);
+    memory.writeBytes(address, bytes);
+  }
+
+  /** Writes the registers into the CONTEXT that is at `address`, and leaves its other fields. Throws PageFault. */
+  update(memory: GuestMemory, address: Address): void {
+    const bytes = memory.readBytes(address, CONTEXT.size);
+    this.#put(new DataView(bytes.buffer));
+    memory.writeBytes(address, bytes);
+  }
+
+  #put(view: DataView): void {
+    view.setUint32(0x34, this.mxcsr, true);
     view.setUint32(0x44, this.eflags, true);
     for (let i = 0; i < 16; i++) view.setBigUint64(GPRS + i * 8, this.gpr[i]!, true);
     view.setBigUint64(0xf8, fromAddress(this.rip), true);
-    view.setUint16(0x100, 0x27f, true); // FltSave.ControlWord, as the processor is set up
     view.setUint32(0x118, this.mxcsr, true);
-    view.setUint32(0x11c, 0xffff, true); // FltSave.MxCsr_Mask
     for (let i = 0; i < 32; i++) view.setBigUint64(XMMS + i * 8, this.xmm[i]!, true);
-    memory.writeBytes(address, bytes);
   }
 }
 
