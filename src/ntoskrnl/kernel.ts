@@ -31,8 +31,8 @@ export interface Kernel {
   readonly resources: Resources;
   readonly workQueues: WorkQueues;
   /**
-   * The address of an exported routine or variable; 0 for a name that Windows' kernel does not export either.
-   * Throws Unsupported for one that only we lack.
+   * The address of an exported routine or variable. For a name that we lack it is one whose use stops with the name:
+   * NULL would send the driver a way that it does not go on Windows.
    */
   systemRoutine(name: string): Address;
 }
