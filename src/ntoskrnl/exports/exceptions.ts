@@ -24,7 +24,6 @@ const APC: IrqlRange = [PASSIVE_LEVEL, APC_LEVEL];
 const INTEGER_CONTEXT = 0x80;
 
 /** A PVOID array, and a ULONG or 0, to be filled with the return addresses above the caller, innermost first. */
-// biome-ignore lint/correctness/useYield: a generator, so that it has an activation whose caller can be found
 function* captureStackBackTrace(k: Kernel, skip: number, count: number, at: Address, hash: Address): Routine<number> {
   const limit = Math.min(skip, 0xff) + Math.min(count, 0xffff);
   const frames = walkStack(k.memory, k.images, k.exceptions.caller(), limit).slice(skip);

@@ -1,0 +1,18 @@
+/** Every export of ntoskrnl.exe and HAL.dll. */
+import * as exSync from './ex-sync.ts';
+import * as exceptions from './exceptions.ts';
+import * as ke from './ke.ts';
+import * as ps from './ps.ts';
+import * as system from './system.ts';
+
+const FAMILIES = [ke, ps, exSync, exceptions, system] as const;
+
+type Families = (typeof FAMILIES)[number];
+type TablesOf<F> = F extends unknown ? F[keyof F] : never;
+
+/** The union of all declared exports. */
+export type AllExports = Extract<TablesOf<Families>, readonly unknown[]>[number];
+
+export const ALL_EXPORTS: readonly AllExports[] = FAMILIES.flatMap(family =>
+  Object.values(family).flat(),
+) as AllExports[];
