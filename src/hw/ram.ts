@@ -6,6 +6,7 @@
  * sized once and never grows, so that the typed views stay valid.
  */
 import { PAGE_SHIFT, PAGE_SIZE } from '../wdm/address.ts';
+import { Watches } from './watch.ts';
 
 /** Bytes of host area before frame 0. */
 export const RAM_BASE = 0x20_0000;
@@ -21,6 +22,8 @@ export class Ram {
   readonly i32: Int32Array;
   readonly u64: BigUint64Array;
   readonly view: DataView;
+  /** Who wants to see accesses to which page or frame. */
+  readonly watches: Watches;
 
   /** @param bytes size of guest memory, a multiple of 64 KiB, at most 2 GiB less the host area. */
   constructor(bytes: number) {
@@ -36,6 +39,7 @@ export class Ram {
     this.i32 = new Int32Array(buffer);
     this.u64 = new BigUint64Array(buffer);
     this.view = new DataView(buffer);
+    this.watches = new Watches(this.frames);
   }
 
   /** Byte offset, in the WebAssembly memory, of a frame's first byte. */

@@ -1,0 +1,23 @@
+/**
+ * All instruction families in one table: the emit function for an instruction, by its iced code where the mnemonic is
+ * shared, else by its mnemonic.
+ */
+import type { Instruction } from './decode.ts';
+import type { Emit, Family } from './emitter.ts';
+import { alu } from './semantics/alu.ts';
+import { bit } from './semantics/bit.ts';
+import { control } from './semantics/control.ts';
+import { move } from './semantics/move.ts';
+import { multiplyDivide } from './semantics/multiply-divide.ts';
+import { shift } from './semantics/shift.ts';
+import { string } from './semantics/string.ts';
+import { system } from './semantics/system.ts';
+
+const FAMILIES: readonly Family[] = [alu, shift, multiplyDivide, move, string, bit, control, system];
+
+const TABLE: ReadonlyMap<string, Emit> = new Map(FAMILIES.flatMap(family => Object.entries(family)));
+
+/** Undefined for an instruction that is not supported. */
+export function emitFor(i: Instruction): Emit | undefined {
+  return TABLE.get(i.code) ?? TABLE.get(i.mnemonic);
+}
