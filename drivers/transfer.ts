@@ -454,7 +454,7 @@ class TransferDriver {
     const length = Math.min(inputLength, data.length);
     return yield* this.#access(data, length, 'write', address => {
       this.#nt.memory.copy(address, this.#systemBuffer(irp), length);
-      return done(length);
+      return done(0);
     });
   }
 

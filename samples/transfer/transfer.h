@@ -66,7 +66,8 @@
    STATUS_NOT_FOUND if no request is kept. */
 #define IOCTL_TRANSFER_PEEK CTL_CODE(FILE_DEVICE_TRANSFER, 0x813, METHOD_BUFFERED, FILE_ANY_ACCESS)
 
-/* Input: bytes that are stored at the start of the kept request's data buffer, as far as they fit; otherwise as PEEK. */
+/* Input: bytes that are stored at the start of the kept request's data buffer, as far as they fit. Information: 0.
+   Otherwise as PEEK. */
 #define IOCTL_TRANSFER_POKE CTL_CODE(FILE_DEVICE_TRANSFER, 0x814, METHOD_BUFFERED, FILE_ANY_ACCESS)
 
 /* Input: TRANSFER_COMPLETION (Fill is not used). The kept request is completed, in the thread that sends RELEASE. */
