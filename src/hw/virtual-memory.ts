@@ -29,6 +29,8 @@ export class VirtualMemory implements GuestMemory {
   readonly #tables: PageTables;
   readonly #user: boolean;
   #root: number;
+  /** Asked before a page fault is thrown: may make the page present, and says whether it did. */
+  onFault: ((address: Address, access: Access) => boolean) | undefined;
 
   constructor(ram: Ram, tables: PageTables, root: number, mode: 'user' | 'supervisor', tlb?: Tlb) {
     this.#ram = ram;
@@ -57,6 +59,15 @@ export class VirtualMemory implements GuestMemory {
   }
 
   #walk(address: Address, access: Access): number {
+    try {
+      return this.#walkOnce(address, access);
+    } catch (error) {
+      if (!(error instanceof PageFault) || !this.onFault?.(address, access)) throw error;
+      return this.#walkOnce(address, access);
+    }
+  }
+
+  #walkOnce(address: Address, access: Access): number {
     if (this.#tlb) return this.#tlb.walk(address, access);
     return walkPageTables(this.#ram, this.#tables, this.#root, address, access, this.#user);
   }
