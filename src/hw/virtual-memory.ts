@@ -135,9 +135,10 @@ export class VirtualMemory implements GuestMemory {
   }
 
   readBytes(address: Address, length: number): Uint8Array {
+    const pieces = this.#pieces(address, length, 'read');
     const bytes = new Uint8Array(length);
     let done = 0;
-    for (const { at, address: from, size, device } of this.#pieces(address, length, 'read')) {
+    for (const { at, address: from, size, device } of pieces) {
       if (device) for (let n = 0; n < size; n++) bytes[done + n] = Number(device.read(from + n, 1));
       else bytes.set(this.#ram.u8.subarray(at, at + size), done);
       done += size;
