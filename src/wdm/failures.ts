@@ -30,6 +30,8 @@ export class GuestException extends Error {
 export class BugCheck extends Error {
   readonly code: number;
   readonly parameters: readonly [bigint, bigint, bigint, bigint];
+  /** In a few words, where the code alone does not say it. */
+  readonly why: string;
   /** Where: filled in by the scheduler, innermost frame first, one line a frame. */
   frames: readonly string[] = [];
 
@@ -40,6 +42,7 @@ export class BugCheck extends Error {
     this.name = 'BugCheck';
     this.code = code;
     this.parameters = parameters;
+    this.why = why;
   }
 }
 
