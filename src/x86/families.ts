@@ -10,10 +10,31 @@ import { control } from './semantics/control.ts';
 import { move } from './semantics/move.ts';
 import { multiplyDivide } from './semantics/multiply-divide.ts';
 import { shift } from './semantics/shift.ts';
+import { sseConvert } from './semantics/sse-convert.ts';
+import { sseFloat } from './semantics/sse-float.ts';
+import { sseInteger } from './semantics/sse-integer.ts';
+import { sseMove } from './semantics/sse-move.ts';
+import { sseShuffle } from './semantics/sse-shuffle.ts';
+import { sseSpecial } from './semantics/sse-special.ts';
 import { string } from './semantics/string.ts';
 import { system } from './semantics/system.ts';
 
-const FAMILIES: readonly Family[] = [alu, shift, multiplyDivide, move, string, bit, control, system];
+const FAMILIES: readonly Family[] = [
+  alu,
+  shift,
+  multiplyDivide,
+  move,
+  string,
+  bit,
+  control,
+  system,
+  sseMove,
+  sseInteger,
+  sseShuffle,
+  sseFloat,
+  sseConvert,
+  sseSpecial,
+];
 
 const TABLE: ReadonlyMap<string, Emit> = new Map(FAMILIES.flatMap(family => Object.entries(family)));
 

@@ -1,0 +1,110 @@
+/**
+ * What is run for each form: which encodings, and how many states of each. And sequences of instructions, which prove
+ * what single ones cannot: flags and registers handed from one to the next within translated code.
+ */
+import { InstructionInfoFactory, Mnemonic, OpAccess, OpCodeOperandKind, Register, RegisterExt } from 'iced-x86';
+import { decodeOne, encode } from './encode.ts';
+import { type Form, provedForms } from './forms.ts';
+import { CODE, SLOT_BYTES, SLOT_ENTRY } from './layout.ts';
+import { Random } from './random.ts';
+
+/** Code to run and how often. The states follow from the seed, the slot and the code. */
+export interface Entry {
+  /** The form's name, or 'sequence'. */
+  readonly name: string;
+  readonly code: Uint8Array;
+  readonly states: number;
+}
+
+const STATES_OF_A_FORM = 320;
+const TRIES = 40;
+
+/** Immediates choose between so many behaviours here that more encodings are worth more than more states. */
+const MANY =
+  /^(Pcmp[ei]str|Pshuf|Shufp|Palignr|Insertps|Dpp|Round|Cmp[ps][sd]_xmm|Blend|Pblendw|Mpsadbw|Psl|Psr|P(ins|ext)r|Ro[lr]|Rc[lr]|Sh[lr]|Sa[lr])/;
+/** Floating point has the most to get wrong. */
+const MORE_STATES =
+  /^(Add|Sub|Mul|Div|Sqrt|Min|Max|Cmp|Cvt|Round|Dp|Hadd|Hsub|Addsub|Rcp|Rsqrt|U?Comi)[a-z0-9]*[sp][sd]/;
+
+/** Encodings for a form, from slot `slot` on, all different. */
+export function planForm(form: Form, seed: string, slot: number, encodings = MANY.test(form.name) ? 40 : 16): Entry[] {
+  const codes = new Map<string, Uint8Array>();
+  for (let variant = 0; variant < encodings; variant++) {
+    const random = new Random(`${seed}/${form.name}/${variant}`);
+    let code: Uint8Array | undefined;
+    for (let attempt = 0; attempt < TRIES && !code; attempt++) code = encode(form, random, slot + codes.size, variant);
+    if (code && !codes.has(hex(code))) codes.set(hex(code), code);
+  }
+  const total = MORE_STATES.test(form.name) ? 2 * STATES_OF_A_FORM : STATES_OF_A_FORM;
+  const states = Math.ceil(total / Math.max(1, codes.size));
+  return [...codes.values()].map(code => ({ name: form.name, code, states }));
+}
+
+/** Left out of sequences: they leave it, need registers of their own, or leave flags undefined depending on the state. */
+const NOT_IN_SEQUENCES = new Set([
+  Mnemonic.Jmp,
+  Mnemonic.Call,
+  Mnemonic.Ret,
+  Mnemonic.Enter,
+  Mnemonic.Leave,
+  Mnemonic.Popf,
+  Mnemonic.Popfq,
+  Mnemonic.Push,
+  Mnemonic.Pop,
+  Mnemonic.Pushf,
+  Mnemonic.Pushfq,
+  Mnemonic.Ldmxcsr,
+  Mnemonic.Maskmovdqu,
+  Mnemonic.Int3,
+  Mnemonic.Ud1,
+  Mnemonic.Ud2,
+  Mnemonic.Bsf,
+  Mnemonic.Bsr,
+]);
+
+export function sequenceForms(): Form[] {
+  return provedForms().filter(
+    form =>
+      !NOT_IN_SEQUENCES.has(form.mnemonic) &&
+      !form.operands.some(kind => /^(br|seg_|es_|mem_offs)/.test(OpCodeOperandKind[kind]!)) &&
+      !/_CL$/.test(form.name) &&
+      !/^(Bt[csr]?)_rm\d+_r/.test(form.name),
+  );
+}
+
+/** Two to eight instructions that can run one after the other in the arena. */
+export function planSequence(forms: readonly Form[], random: Random, slot: number): Uint8Array {
+  const wanted = 2 + random.below(7);
+  const bytes: number[] = [];
+  const info = new InstructionInfoFactory();
+  const start = CODE + slot * SLOT_BYTES + SLOT_ENTRY;
+  let undefinedFlags = 0;
+  for (let done = 0, tries = 0; done < wanted && tries < 400; tries++) {
+    const code = encode(random.pick(forms), random, slot, random.below(8), 'fixed', bytes.length);
+    if (!code || bytes.length + code.length > 60) continue;
+    const instruction = decodeOne(code, start + bytes.length);
+    const writes = (info.info(instruction).usedRegisters() as { register: Register; access: OpAccess }[]).some(
+      ({ register, access }) =>
+        access !== OpAccess.Read && access !== OpAccess.CondRead && RESERVED.has(RegisterExt.fullRegister(register)),
+    );
+    if (writes || instruction.rflagsRead & undefinedFlags) continue;
+    undefinedFlags &= ~(instruction.rflagsWritten | instruction.rflagsCleared | instruction.rflagsSet);
+    undefinedFlags |= instruction.rflagsUndefined;
+    bytes.push(...code);
+    done++;
+  }
+  info.free();
+  return Uint8Array.from(bytes);
+}
+
+/** R15 is the base of the sequence's memory. */
+const RESERVED = new Set<Register>([Register.R15]);
+
+export function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
+
+/** The sequence of states for some code: recorded results rest on this name. */
+export function statesRandom(seed: string, slot: number, code: Uint8Array): Random {
+  return new Random(`${seed}/${slot}/${hex(code)}`);
+}
