@@ -168,8 +168,8 @@ class TransferDriver {
           : wdm.METHOD_NEITHER;
     const data = yield* this.#dataBuffer(irp, method, Length);
     this.#look(device, state, irp, stack, reads ? [0, Length] : [Length, 0], data);
-    return yield* this.#data(state, irp, data, reads, () =>
-      reads ? this.#fromStore(state, data, 0) : this.#toStore(state, data, 0),
+    return yield* this.#data(state, irp, data, reads, found =>
+      reads ? this.#fromStore(state, found, 0) : this.#toStore(state, found, 0),
     );
   }
 
@@ -185,7 +185,7 @@ class TransferDriver {
     const data = yield* this.#dataBuffer(irp, wdm.METHOD_FROM_CTL_CODE(code), OutputBufferLength);
     this.#look(device, state, irp, stack, [InputBufferLength, OutputBufferLength], data);
     const fills = code !== api.IOCTL_TRANSFER_PUT_IN_DIRECT;
-    return yield* this.#data(state, irp, data, fills, () => request(state, irp, stack, data));
+    return yield* this.#data(state, irp, data, fills, found => request(state, irp, stack, found));
   }
 
   *#cleanup(device: Address, irp: Address): Routine<number> {
@@ -219,7 +219,7 @@ class TransferDriver {
     irp: Address,
     data: DataBuffer | undefined,
     fills: boolean,
-    serve: () => MaybeRoutine<Outcome>,
+    serve: (data: DataBuffer) => MaybeRoutine<Outcome>,
   ): Routine<number> {
     if (!data) return yield* this.#complete(irp, failed(nt.STATUS_INSUFFICIENT_RESOURCES));
     if (state.keepNext) {
@@ -227,7 +227,7 @@ class TransferDriver {
       return yield* this.#keep(state, irp, data);
     }
     const { completeNext } = state;
-    if (!completeNext) return yield* this.#complete(irp, yield* settle(serve()));
+    if (!completeNext) return yield* this.#complete(irp, yield* settle(serve(data)));
     state.completeNext = undefined;
     const { status, fill } = completeNext;
     const information = Math.min(completeNext.information, data.length);
@@ -279,9 +279,10 @@ class TransferDriver {
         kernel.memory.copy(captured, input, length);
         return this.#reverse(captured, length, data.address, data.length);
       });
+    if (length === 0) return done(0);
     return yield* this.#tried(function* () {
       yield* kernel.ProbeForRead(input, length, 1);
-      yield* kernel.ProbeForWrite(data.address, data.length, 1);
+      yield* kernel.ProbeForWrite(data.address, Math.min(length, data.length), 1);
       return reverse();
     });
   }
@@ -295,8 +296,9 @@ class TransferDriver {
       });
     const { address: output, length: outputLength } = data;
     const locked = this.#withLockedPages.bind(this);
+    if (length === 0) return done(0);
     return yield* locked(input, length, wdm.IoReadAccess, from =>
-      locked(output, outputLength, wdm.IoWriteAccess, to => reverse(from, to)),
+      locked(output, Math.min(length, outputLength), wdm.IoWriteAccess, to => reverse(from, to)),
     );
   }
 
