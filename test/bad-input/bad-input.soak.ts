@@ -6,17 +6,14 @@ import { sendHostileRequests } from './hostile-requests.ts';
 
 const PART = 1000;
 
-test.each(Array.from({ length: 10 }, (_, part) => part * PART))(
-  'damaged drivers, seeds %i and 999 more',
-  async first => {
-    const tally = await loadDamagedImages(first, PART);
-    expect(tally.total).toBe(PART);
-    console.log(`damaged drivers, seeds ${first} to ${first + PART - 1}: ${tally}`);
-  },
-);
+test.each(Array.from({ length: 10 }, (_, part) => part * PART))('damaged drivers, seeds %i and 999 more', first => {
+  const tally = loadDamagedImages(first, PART);
+  expect(tally.total).toBe(PART);
+  console.log(`damaged drivers, seeds ${first} to ${first + PART - 1}: ${tally}`);
+});
 
-test.each(STACKS)('10,000 hostile requests over $name, seeds 0 to 9999', async stack => {
-  const tally = await sendHostileRequests(stack, 0, 10_000);
+test.each(STACKS)('10,000 hostile requests over $name, seeds 0 to 9999', stack => {
+  const tally = sendHostileRequests(stack, 0, 10_000);
   expect(tally.counts.status).toBe(10_000);
   console.log(`hostile requests over ${stack.name}, seeds 0 to 9999: ${tally}`);
 });

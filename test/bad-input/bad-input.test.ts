@@ -4,12 +4,12 @@ import { STACKS } from '../support/stacks.ts';
 import { loadDamagedImages } from './damaged-images.ts';
 import { sendHostileRequests } from './hostile-requests.ts';
 
-test('1,000 damaged drivers, seeds 0 to 999', async () => {
-  const tally = await loadDamagedImages(0, 1000);
+test('1,000 damaged drivers, seeds 0 to 999', () => {
+  const tally = loadDamagedImages(0, 1000);
   expect(tally.total).toBe(1000);
   console.log(`damaged drivers: ${tally}`);
 }, 240_000);
 
-test.each(STACKS)('250 hostile requests over $name, seeds 0 to 249', async stack => {
-  expect((await sendHostileRequests(stack, 0, 250)).counts.status).toBe(250);
+test.each(STACKS)('250 hostile requests over $name, seeds 0 to 249', stack => {
+  expect(sendHostileRequests(stack, 0, 250).counts.status).toBe(250);
 });

@@ -2,6 +2,7 @@
  * Damaged drivers through the loader. One that loads all the same runs: DriverEntry, an open, some requests, unload.
  */
 import { readFileSync } from 'node:fs';
+import * as decoder from 'iced-x86';
 import { Machine } from '../../src/index.ts';
 import { Random } from '../support/random.ts';
 import { mutateImage } from './mutate-image.ts';
@@ -10,9 +11,9 @@ import { outcomeOf, Tally } from './outcome.ts';
 const ORIGINAL = readFileSync(new URL('../../samples/transfer/transfer.sys', import.meta.url));
 
 /** Seeds from `first` on, one machine for each driver that runs. */
-export async function loadDamagedImages(first: number, count: number): Promise<Tally> {
+export function loadDamagedImages(first: number, count: number): Tally {
   const tally = new Tally();
-  let machine = await boot();
+  let machine = boot();
   for (let seed = first; seed < first + count; seed++) {
     const image = mutateImage(ORIGINAL, new Random(seed));
     let ran = false;
@@ -23,12 +24,12 @@ export async function loadDamagedImages(first: number, count: number): Promise<T
     });
     tally.add(outcome);
     // What ran may have changed anything; what was refused must not have changed a thing.
-    if (ran || outcome !== 'status') machine = await boot();
+    if (ran || outcome !== 'status') machine = boot();
   }
   return tally;
 }
 
-const boot = () => Machine.boot({ seed: 1, memory: 32 * 2 ** 20 });
+const boot = () => new Machine({ decoder, seed: 1, memory: 32 * 2 ** 20 });
 
 function exercise(machine: Machine): void {
   const app = machine.createProcess('app.exe');

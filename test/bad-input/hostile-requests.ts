@@ -81,9 +81,9 @@ const code = (random: Random): number => {
 };
 
 /** Requests for the seeds from `first` on. */
-export async function sendHostileRequests(stack: Stack, first: number, count: number): Promise<Tally> {
+export function sendHostileRequests(stack: Stack, first: number, count: number): Tally {
   const tally = new Tally();
-  const machine = await boot(stack);
+  const machine = boot(stack);
   const app = machine.createProcess('hostile.exe');
   const pages = new Pages(app);
   const clients = DEVICES.flatMap(device => [

@@ -47,8 +47,8 @@ function protectedPage(app: Process, protect: number): number {
 describe.each(STACKS)('$name', stack => {
   let machine: Machine;
   let app: Process;
-  beforeEach(async () => {
-    machine = await boot(stack);
+  beforeEach(() => {
+    machine = boot(stack);
     app = machine.createProcess('app.exe');
   });
 

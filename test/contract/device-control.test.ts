@@ -26,8 +26,8 @@ const reversed = (bytes: Uint8Array) => bytes.slice().reverse();
 describe.each(STACKS)('$name', stack => {
   let machine: Machine;
   let app: Process;
-  beforeEach(async () => {
-    machine = await boot(stack);
+  beforeEach(() => {
+    machine = boot(stack);
     app = machine.createProcess('app.exe');
   });
 

@@ -38,8 +38,8 @@ describe.each(STACKS)('$name', stack => {
   let machine: Machine;
   let app: Process;
   let other: Process;
-  beforeEach(async () => {
-    machine = await boot(stack);
+  beforeEach(() => {
+    machine = boot(stack);
     app = machine.createProcess('app.exe');
     other = machine.createProcess('other.exe');
   });

@@ -24,8 +24,8 @@ const BUFFER_FLAGS = wdm.IRP_BUFFERED_IO | wdm.IRP_DEALLOCATE_BUFFER | wdm.IRP_I
 describe.each(STACKS)('$name', stack => {
   let machine: Machine;
   let app: Process;
-  beforeEach(async () => {
-    machine = await boot(stack);
+  beforeEach(() => {
+    machine = boot(stack);
     app = machine.createProcess('app.exe');
   });
 

@@ -2,6 +2,7 @@
  * The stacks that the contract is proved over: whoever sends a request must not be able to tell them apart.
  */
 import { readFileSync } from 'node:fs';
+import * as decoder from 'iced-x86';
 import filter from '../../drivers/filter.ts';
 import transfer from '../../drivers/transfer.ts';
 import { type DriverSource, Machine } from '../../src/index.ts';
@@ -26,8 +27,8 @@ export const STACKS: readonly Stack[] = [
   { name: 'a TypeScript filter over transfer.sys', drivers: () => [sample('transfer'), filter()], depth: 2 },
 ];
 
-export async function boot(stack: Stack, seed = 1): Promise<Machine> {
-  const machine = await Machine.boot({ seed });
+export function boot(stack: Stack, seed = 1): Machine {
+  const machine = new Machine({ decoder, seed });
   for (const driver of stack.drivers()) {
     const { status } = machine.loadDriver(driver);
     if (status !== 0) throw new Error(`${driver.name} did not load: 0x${status.toString(16)}`);
