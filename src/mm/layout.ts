@@ -36,7 +36,7 @@ const REGION_BASES = {
   pagedPool: -0x4000_0000_0000,
   systemPtes: -0x3000_0000_0000,
   nonPagedPool: -0x2000_0000_0000,
-  images: -0x800_0000_0000,
+  images: -0x7fc_0000_0000, // above the trap area, which never moves (ke/traps.ts)
 } as const;
 
 export type RegionName = keyof typeof REGION_BASES;
