@@ -213,7 +213,7 @@ export function parsePdbPath(image: Bytes, file: Bytes, directory: Directory | u
     const raw = image.u32(at + 24);
     const size = image.u32(at + 16);
     if (image.u32(at + 12) !== 2 || size < 25 || !file.has(raw, size) || file.u32(raw) !== 0x5344_5352) continue;
-    return printable(latin1(file.slice(raw + 24, size - 24)), 260);
+    return printable(latin1(file.slice(raw + 24, size - 24)), 260) || undefined;
   }
   return undefined;
 }
