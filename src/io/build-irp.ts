@@ -24,9 +24,11 @@ import {
 import { GuestException } from '../wdm/failures.ts';
 import { DEVICE_OBJECT } from '../wdm/layouts.ts';
 import type { IoEnvironment } from './environment.ts';
+import { settle } from './exception-status.ts';
 import { IoGetNextIrpStackLocation } from './inlines.ts';
 import type { Irps } from './irp.ts';
 import type { ThreadIrps } from './thread-irps.ts';
+import { traceIrpCreated } from './trace-irp.ts';
 import type { Irp, Transfers } from './transfer/index.ts';
 
 export class BuildIrp {
@@ -57,12 +59,23 @@ export class BuildIrp {
     const irp = this.#allocate(device);
     if (!irp) return 0;
     const stack = IoGetNextIrpStackLocation(this.#env.memory, irp.address);
-    stack.MajorFunction = internal ? IRP_MJ_INTERNAL_DEVICE_CONTROL : IRP_MJ_DEVICE_CONTROL;
+    const major = internal ? IRP_MJ_INTERNAL_DEVICE_CONTROL : IRP_MJ_DEVICE_CONTROL;
+    stack.MajorFunction = major;
     const parameters = stack.Parameters.DeviceIoControl;
     parameters.IoControlCode = code;
     const transfer = this.#transfers.ofControlCode(code);
+    traceIrpCreated(this.#env, irp, {
+      major,
+      device,
+      method: transfer.method,
+      ioControlCode: code,
+      inputBuffer: input,
+      inputLength,
+      outputBuffer: output,
+      outputLength,
+    });
     const buffers = { input, inputLength, output, outputLength };
-    const lengths = yield* this.#try(irp, () => transfer.control(irp, stack, code, buffers));
+    const lengths = yield* this.#try(irp, () => settle(transfer.control(irp, stack, code, buffers)));
     if (!lengths) return 0;
     parameters.InputBufferLength = lengths.inputLength;
     parameters.OutputBufferLength = lengths.outputLength;
@@ -124,7 +137,10 @@ export class BuildIrp {
     if (!irp) return undefined;
     const stack = IoGetNextIrpStackLocation(this.#env.memory, irp.address);
     stack.MajorFunction = major;
-    if (major === IRP_MJ_FLUSH_BUFFERS || major === IRP_MJ_SHUTDOWN || major === IRP_MJ_PNP) return irp;
+    if (major === IRP_MJ_FLUSH_BUFFERS || major === IRP_MJ_SHUTDOWN || major === IRP_MJ_PNP) {
+      traceIrpCreated(this.#env, irp, { major, device, method: 'none' });
+      return irp;
+    }
     if (major === IRP_MJ_READ || major === IRP_MJ_WRITE) {
       const parameters = stack.Parameters.Read;
       parameters.Length = length;
@@ -132,9 +148,17 @@ export class BuildIrp {
     }
     const { Flags } = DEVICE_OBJECT.at(this.#env.memory, device);
     const transfer = this.#transfers.ofDevice(Flags);
+    const facts = { major, device, method: transfer.method };
+    traceIrpCreated(
+      this.#env,
+      irp,
+      major === IRP_MJ_WRITE
+        ? { ...facts, inputBuffer: buffer, inputLength: length }
+        : { ...facts, outputBuffer: buffer, outputLength: length },
+    );
     const send = major === IRP_MJ_WRITE ? transfer.write : transfer.read;
     const built = yield* this.#try(irp, function* () {
-      yield* send.call(transfer, irp, buffer, length);
+      yield* settle(send.call(transfer, irp, buffer, length));
       return true;
     });
     return built ? irp : undefined;

@@ -36,6 +36,7 @@ export interface IoKe {
     alertable: boolean,
     timeout?: bigint,
   ): Routine<number>;
+  KeDelayExecutionThread(mode: number, alertable: boolean, interval: bigint): Routine<number>;
   /** Spin locks: the first returns the old IRQL, at which the second leaves. */
   KeAcquireSpinLockRaiseToDpc(lock: Address): Routine<number>;
   KeReleaseSpinLock(lock: Address, irql: number): Routine;

@@ -164,6 +164,7 @@ export class FileObjects {
       name: 'File',
       mapping: FILE_MAPPING,
       tag: TAG_FILE,
+      dispatcher: FILE_OBJECT.fields.Event.offset,
       procedures: {
         parse: (file, request) => this.parse(this.view(file).DeviceObject, request, file),
         close: (file, _process, handlesLeft) => (handlesLeft === 0 ? this.#cleanup(file) : undefined),

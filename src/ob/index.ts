@@ -6,12 +6,15 @@ import { Handles } from './handles.ts';
 import { Namespace } from './namespace.ts';
 import { type ObjectContext, ObjectManager, type ObjectPool } from './object-manager.ts';
 
+export { type CreateEvent, Events } from './event.ts';
 export type { OpenByName, Opened, Referenced } from './handles.ts';
 export { grantAccess, Handles } from './handles.ts';
 export { decodeUtf16, encodeUtf16, readUnicodeString, writeUnicodeString } from './name.ts';
 export { Namespace } from './namespace.ts';
 export { type ObjectContext, ObjectManager, type ObjectPool } from './object-manager.ts';
 export type { GenericMapping, ObjectType, ParseRequest, ParseResult } from './object-type.ts';
+
+export { waitForHandle } from './wait.ts';
 
 export interface Ob {
   readonly objects: ObjectManager;

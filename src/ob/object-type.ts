@@ -57,6 +57,8 @@ export interface ObjectTypeOptions {
   /** The pool tag of its objects. */
   readonly tag: number;
   readonly procedures?: ObjectProcedures;
+  /** Offset in the body of the dispatcher header that a wait for the object waits for; absent: nobody can wait. */
+  readonly dispatcher?: number;
 }
 
 export interface ObjectType extends ObjectTypeOptions {

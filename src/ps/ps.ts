@@ -71,7 +71,7 @@ export class Ps<S extends UserSpace> {
     this.#trace = trace;
     this.#activeHead = activeHead;
     initializeList(ke, activeHead);
-    const type = { mapping: MAPPING, procedures: {} };
+    const type = { mapping: MAPPING, procedures: {}, dispatcher: 0 };
     this.processType = objects.createType({ ...type, name: 'Process', tag: 0x636f_7250 }); // Proc
     this.threadType = objects.createType({
       ...type,

@@ -17,7 +17,7 @@
  * IRP, completion takes out again: `unlockPages` (direct.ts) wherever the IRP is completed, `copyBack` and `release`
  * (buffered.ts, direct.ts) in the requester's thread.
  */
-import type { Routine } from '../../ke/routine.ts';
+import type { MaybeRoutine } from '../../ke/routine.ts';
 import type { Address } from '../../wdm/address.ts';
 import type { IO_STACK_LOCATION, IRP } from '../../wdm/layouts.ts';
 import type { ViewOf } from '../../wdm/struct.ts';
@@ -42,9 +42,9 @@ export interface ControlLengths {
 export interface Transfer {
   readonly method: 'buffered' | 'direct' | 'neither';
   /** IRP_MJ_READ: the driver fills `buffer`. */
-  read(irp: Irp, buffer: Address, length: number): Routine;
+  read(irp: Irp, buffer: Address, length: number): MaybeRoutine<void>;
   /** IRP_MJ_WRITE: the driver takes from `buffer`. */
-  write(irp: Irp, buffer: Address, length: number): Routine;
+  write(irp: Irp, buffer: Address, length: number): MaybeRoutine<void>;
   /** IRP_MJ_DEVICE_CONTROL and IRP_MJ_FILE_SYSTEM_CONTROL; METHOD_IN_DIRECT and METHOD_OUT_DIRECT differ in the lock. */
-  control(irp: Irp, stack: IoStackLocation, code: number, buffers: ControlBuffers): Routine<ControlLengths>;
+  control(irp: Irp, stack: IoStackLocation, code: number, buffers: ControlBuffers): MaybeRoutine<ControlLengths>;
 }
