@@ -5,9 +5,8 @@
  * allocation, a copy in, 2048 swaps of bytes by the driver's own code, a copy out and a free.
  */
 import { readFileSync } from 'node:fs';
-import * as decoder from 'iced-x86';
 import { IOCTL_TRANSFER_REVERSE_BUFFERED } from '../drivers/transfer-interface.ts';
-import { Machine, type Process } from '../src/index.ts';
+import { boot as bootMachine, type Process } from '../src/index.ts';
 import type { Figure } from './index.ts';
 
 const WARM_UP = 2_000;
@@ -17,8 +16,8 @@ const BOOTS = 15;
 const image = readFileSync('samples/transfer/transfer.sys');
 
 function boot(): { app: Process; handle: number } {
-  const machine = new Machine({ decoder });
-  const { status } = machine.loadDriver({ name: 'transfer.sys', image });
+  const machine = bootMachine();
+  const { status } = machine.loadDriver(image, 'transfer.sys');
   if (status !== 0) throw new Error(`transfer.sys did not load: 0x${status.toString(16)}`);
   const app = machine.createProcess('bench.exe');
   return { app, handle: app.CreateFile('\\\\.\\TransferBuffered').handle };

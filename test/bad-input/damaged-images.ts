@@ -2,8 +2,7 @@
  * Damaged drivers through the loader. One that loads all the same runs: DriverEntry, an open, some requests, unload.
  */
 import { readFileSync } from 'node:fs';
-import * as decoder from 'iced-x86';
-import { Machine } from '../../src/index.ts';
+import { boot as bootMachine, type Driver, type Machine } from '../../src/index.ts';
 import { Random } from '../support/random.ts';
 import { mutateImage } from './mutate-image.ts';
 import { outcomeOf, Tally } from './outcome.ts';
@@ -18,9 +17,9 @@ export function loadDamagedImages(first: number, count: number): Tally {
     const image = mutateImage(ORIGINAL, new Random(seed));
     let ran = false;
     const outcome = outcomeOf(`damaged image, seed ${seed}`, () => {
-      const { status } = machine.loadDriver({ name: 'transfer', image });
-      ran = status === 0;
-      if (ran) exercise(machine);
+      const { driver } = machine.loadDriver(image, 'transfer.sys');
+      ran = driver !== undefined;
+      if (driver) exercise(machine, driver);
     });
     tally.add(outcome);
     // What ran may have changed anything; what was refused must not have changed a thing.
@@ -29,9 +28,9 @@ export function loadDamagedImages(first: number, count: number): Tally {
   return tally;
 }
 
-const boot = () => new Machine({ decoder, seed: 1, memory: 32 * 2 ** 20 });
+const boot = () => bootMachine({ memory: 32 * 2 ** 20 });
 
-function exercise(machine: Machine): void {
+function exercise(machine: Machine, driver: Driver): void {
   const app = machine.createProcess('app.exe');
   const buffer = app.alloc(4096);
   for (const device of ['TransferBuffered', 'TransferDirect', 'TransferNeither']) {
@@ -41,5 +40,5 @@ function exercise(machine: Machine): void {
     app.ReadFile(handle, buffer, 4096);
     app.CloseHandle(handle);
   }
-  machine.unloadDriver('transfer');
+  machine.unloadDriver(driver);
 }

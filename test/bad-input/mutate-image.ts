@@ -61,7 +61,7 @@ const MUTATIONS: readonly Mutation[] = [
 
 /** The file with one to four mutations. */
 export function mutateImage(original: Uint8Array, random: Random): Uint8Array {
-  let image = original.slice();
+  let image: Uint8Array = original.slice();
   for (let left = 1 + random.below(4); left > 0 && image.length > 0; left--)
     image = random.pick(MUTATIONS)(image, random);
   return image;
