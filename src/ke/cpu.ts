@@ -39,14 +39,15 @@ export interface Registers {
   /** All of RFLAGS, as PUSHFQ shows it. */
   rflags: number;
   mxcsr: number;
-  /** Low and high halves of XMM0 to XMM15. */
-  readonly xmm: BigUint64Array;
+  /** XMM0 to XMM15: 128 bits, unsigned. */
+  xmm(index: number): bigint;
+  setXmm(index: number, value: bigint): void;
   save(): RegisterSnapshot;
   restore(snapshot: RegisterSnapshot): void;
 }
 
 /** All registers, opaque: only `restore` reads it. */
-export type RegisterSnapshot = object;
+export type RegisterSnapshot = Uint8Array;
 
 export interface Cpu {
   readonly registers: Registers;

@@ -84,8 +84,11 @@ export function captureRegisters(registers: Registers): Context {
   context.rip = registers.rip;
   context.eflags = registers.rflags;
   context.mxcsr = registers.mxcsr;
-  for (let i = 0; i < 16; i++) context.gpr[i] = registers.gpr(i);
-  context.xmm.set(registers.xmm);
+  for (let i = 0; i < 16; i++) {
+    context.gpr[i] = registers.gpr(i);
+    context.xmm[i * 2] = registers.xmm(i);
+    context.xmm[i * 2 + 1] = registers.xmm(i) >> 64n;
+  }
   return context;
 }
 
@@ -93,8 +96,8 @@ export function loadRegisters(registers: Registers, context: Context): void {
   registers.rip = context.rip;
   registers.rflags = context.eflags;
   registers.mxcsr = context.mxcsr;
-  context.gpr.forEach((value, i) => {
-    registers.setGpr(i, value);
-  });
-  registers.xmm.set(context.xmm);
+  for (let i = 0; i < 16; i++) {
+    registers.setGpr(i, context.gpr[i]!);
+    registers.setXmm(i, (context.xmm[i * 2 + 1]! << 64n) | context.xmm[i * 2]!);
+  }
 }

@@ -8,12 +8,13 @@ import type { Trace } from '../etw/trace.ts';
 import type { FastMutexes } from '../ex/fast-mutex.ts';
 import type { Resources } from '../ex/resource.ts';
 import type { WorkQueues } from '../ex/work-queue.ts';
+import type { Io } from '../io/index.ts';
 import type { ExceptionDispatcher } from '../ke/exception.ts';
 import type { Ke } from '../ke/ke.ts';
-import type { MemoryManager } from '../mm/memory-manager.ts';
+import type { AddressSpace, MemoryManager } from '../mm/index.ts';
 import type { Ob } from '../ob/index.ts';
 import type { ImageTable } from '../pe/index.ts';
-import type { Ps, UserSpace } from '../ps/ps.ts';
+import type { Ps } from '../ps/ps.ts';
 import type { Address } from '../wdm/address.ts';
 import type { GuestMemory } from '../wdm/memory.ts';
 
@@ -26,7 +27,8 @@ export interface Kernel {
   readonly images: ImageTable;
   readonly mm: MemoryManager;
   readonly ob: Ob;
-  readonly ps: Ps<UserSpace>;
+  readonly ps: Ps<AddressSpace>;
+  readonly io: Io;
   readonly fastMutexes: FastMutexes;
   readonly resources: Resources;
   readonly workQueues: WorkQueues;

@@ -10,17 +10,18 @@ import type { ArgumentReader, TrapResult } from '../ke/traps.ts';
 import { type Address, fromAddress, toAddress } from '../wdm/address.ts';
 import { KernelMode, UserMode } from '../wdm/constants.ts';
 import { trapBody } from './call.ts';
-import { type Arguments, type ExportedRoutine, type Parameter, routine } from './export.ts';
+import type { ExportedRoutine } from './export.ts';
 import type { Kernel } from './kernel.ts';
 
 /** The Zw form of an Nt routine. */
-export function zw<const N extends string, const P extends readonly Parameter[]>(
-  nt: ExportedRoutine<`Nt${N}`, Arguments<P>, unknown> & { readonly parameters: P },
-): ExportedRoutine<`Zw${N}`, Arguments<P>, Routine<number>> {
+export function zw<const N extends string, A extends unknown[], R>(
+  nt: ExportedRoutine<`Nt${N}`, A, R>,
+): ExportedRoutine<`Zw${N}`, A, Routine<number>> {
   const name = `Zw${nt.name.slice(2)}` as `Zw${N}`;
-  return routine(name, nt.parameters, 'ntstatus', nt.irql, function* (k, ...args) {
+  const body = function* (k: Kernel, ...args: A): Routine<number> {
     return (yield* inMode(k, KernelMode, () => nt.body(k, ...args))) as number;
-  });
+  };
+  return { ...nt, name, body };
 }
 
 function* inMode(k: Kernel, mode: number, body: () => unknown): Routine<unknown> {
