@@ -42,3 +42,4 @@ for name in sorted(names, key=lambda name: (int(name.split('-')[0]), name)):
     images.append({'switch': int(number), 'compiler': compiler, 'level': level, 'entry': entry, 'sections': parts})
 print('[\n' + ',\n'.join(json.dumps(image, separators=(',', ':')) for image in images) + '\n]')
 PYTHON
+(cd ../.. && npx biome format --write test/ioctl-switches/switches.json)
