@@ -53,7 +53,8 @@ export class PageTables {
     const root = this.#frames.allocate();
     const base = this.#ram.offsetOf(root) >>> 2;
     if (this.#kernelRoot < 0) {
-      for (let i = 256; i < 512; i++) this.#writeEntry(base + i * 2, this.#frames.allocate(), PTE_PRESENT | PTE_WRITABLE, false);
+      for (let i = 256; i < 512; i++)
+        this.#writeEntry(base + i * 2, this.#frames.allocate(), PTE_PRESENT | PTE_WRITABLE, false);
       this.#kernelRoot = root;
     } else {
       const shared = (this.#ram.offsetOf(this.#kernelRoot) >>> 2) + 512;

@@ -87,17 +87,26 @@ export class Tlb {
     return offset <= PAGE_SIZE - size ? (low + i32[entry + 2]!) | 0 : -1;
   }
 
-  /** As walkPageTables in the current address space; what a supervisor may do is entered, unless watched or code being written. */
+  /**
+   * As walkPageTables in the current address space; what a supervisor may do is entered, unless it is watched or code
+   * being written.
+   */
   walk(address: Address, access: Access, user = false): number {
-    const at = walkPageTables(this.#ram, this.#tables, this.root, address, access, user);
+    const at = this.probe(address, access, user);
+    if (at < 0) throw new PageFault(address, access, at === REFUSED);
+    return at;
+  }
+
+  /** As walk, but returns ABSENT or REFUSED instead of throwing. */
+  probe(address: Address, access: Access, user = false): number {
+    const at = probePageTables(this.#ram, this.#tables, this.root, address, access, user);
+    if (at < 0 || user || access === 'execute') return at;
     const frame = (at - RAM_BASE) >>> PAGE_SHIFT;
     const page = pageOf(address);
-    if (!user && access !== 'execute') {
-      const { watches } = this.#ram;
-      const write = access === 'write';
-      if (!watches.observers(page, frame) && !(write && watches.codeFrames[frame])) {
-        this.#fill((write ? TLB_WRITE : TLB_READ) + indexOf(address), page, at - (address - page));
-      }
+    const { watches } = this.#ram;
+    const write = access === 'write';
+    if (!watches.observers(page, frame) && !(write && watches.codeFrames[frame])) {
+      this.#fill((write ? TLB_WRITE : TLB_READ) + indexOf(address), page, at - (address - page));
     }
     return at;
   }
@@ -128,6 +137,10 @@ function indexOf(address: Address): number {
   return ((address | 0) >>> 8) & TLB_INDEX_MASK;
 }
 
+/** What `probe` returns for a page that is not there, and for one that does not allow the access. */
+export const ABSENT = -1;
+export const REFUSED = -2;
+
 /**
  * Walks the page tables for the byte at `address`, sets the accessed and dirty bits of its entry, and returns its offset
  * in the WebAssembly memory. Throws PageFault.
@@ -140,18 +153,32 @@ export function walkPageTables(
   access: Access,
   user: boolean,
 ): number {
+  const at = probePageTables(ram, tables, root, address, access, user);
+  if (at < 0) throw new PageFault(address, access, at === REFUSED);
+  return at;
+}
+
+/** As walkPageTables, but returns ABSENT or REFUSED instead of throwing. */
+function probePageTables(
+  ram: Ram,
+  tables: PageTables,
+  root: number,
+  address: Address,
+  access: Access,
+  user: boolean,
+): number {
   const { u32 } = ram;
-  if (!(address >= -NON_CANONICAL && address < NON_CANONICAL)) throw new PageFault(address, access, false);
+  if (!(address >= -NON_CANONICAL && address < NON_CANONICAL)) return ABSENT;
   const index = tables.entryIndex(root, address);
   const low = index < 0 ? 0 : u32[index]!;
-  if (!(low & PTE_PRESENT)) throw new PageFault(address, access, false);
+  if (!(low & PTE_PRESENT)) return ABSENT;
   const write = access === 'write';
   const refused =
     (write && !(low & PTE_WRITABLE)) ||
     (user && !(low & PTE_USER)) ||
     // Supervisor-mode execution prevention: CR4.SMEP is set.
     (access === 'execute' && (u32[index + 1]! & 0x8000_0000 || (!user && low & PTE_USER)));
-  if (refused) throw new PageFault(address, access, true);
+  if (refused) return REFUSED;
   const marks = write ? PTE_ACCESSED | PTE_DIRTY : PTE_ACCESSED;
   if ((low & marks) !== marks) u32[index] = low | marks;
   const frame = (low >>> PAGE_SHIFT) | ((u32[index + 1]! & 0xfff) << 20);

@@ -77,7 +77,12 @@ export class Watches {
     for (const changed of this.#changed) changed(page, frame);
   }
 
-  #add(map: Map<number, PageObserver[]>, keys: readonly number[], observer: PageObserver, tell: (key: number) => void): Watch {
+  #add(
+    map: Map<number, PageObserver[]>,
+    keys: readonly number[],
+    observer: PageObserver,
+    tell: (key: number) => void,
+  ): Watch {
     for (const key of keys) {
       const list = map.get(key);
       if (list) list.push(observer);

@@ -98,7 +98,10 @@ export class ModuleBuilder {
       const count: number[] = [];
       pushUnsigned(count, items.length);
       const head = [id];
-      pushUnsigned(head, items.reduce((sum, item) => sum + item.length, count.length));
+      pushUnsigned(
+        head,
+        items.reduce((sum, item) => sum + item.length, count.length),
+      );
       out.push(head, count, ...items);
     }
     const bytes = new Uint8Array(out.reduce((sum, piece) => sum + piece.length, 0));

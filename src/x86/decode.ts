@@ -79,7 +79,11 @@ export interface Instruction {
   /** For jcc, setcc, cmovcc: the condition's encoding, 0 (O) to 15 (G). */
   readonly condition: number;
   /** For string instructions: element size, and the segment and width of the addresses. */
-  readonly string: { readonly size: IntegerSize; readonly segment: 'fs' | 'gs' | undefined; readonly addressSize: 4 | 8 };
+  readonly string: {
+    readonly size: IntegerSize;
+    readonly segment: 'fs' | 'gs' | undefined;
+    readonly addressSize: 4 | 8;
+  };
 }
 
 export type Flow = 'next' | 'jump' | 'indirect' | 'branch' | 'return' | 'call' | 'indirectCall' | 'other';
@@ -132,6 +136,20 @@ export class InstructionDecoder {
     const raw = decoder.decode();
     try {
       return raw.isInvalid ? undefined : this.#plain(raw, address);
+    } finally {
+      raw.free();
+      decoder.free();
+    }
+  }
+
+  /** Whether no bytes that might follow make an instruction of these. */
+  isInvalid(bytes: Uint8Array, address: Address): boolean {
+    const iced = this.#iced;
+    const decoder = new iced.Decoder(64, bytes, iced.DecoderOptions.None);
+    decoder.ip = BigInt.asUintN(64, BigInt(address));
+    const raw = decoder.decode();
+    try {
+      return decoder.lastError === iced.DecoderError.InvalidInstruction;
     } finally {
       raw.free();
       decoder.free();

@@ -30,9 +30,9 @@
  * through the translated code. A `Mark` stands where the list of the region's registers goes, known only at its end.
  */
 import { TLB_ADDEND, TLB_INDEX_MASK, TLB_READ, TLB_WRITE } from '../hw/tlb.ts';
-import { type Address, PAGE_SIZE } from '../wdm/address.ts';
 import { Body, type ValueType } from '../wasm/body.ts';
 import type { MemoryOp, Plain } from '../wasm/opcodes.ts';
+import { type Address, PAGE_SIZE } from '../wdm/address.ts';
 import type { Instruction, MemoryOperand, Operand } from './decode.ts';
 import { ccOp, FLAG, type IntegerSize, KIND, type Kind, kindOf, sizeOf } from './flags.ts';
 import type { Helper } from './helper.ts';
@@ -67,6 +67,8 @@ export interface Callees {
   readonly help: number;
   /** (op, a, b) -> status flags. */
   readonly flags: number;
+  /** (…state). Tells the observer of instructions. */
+  readonly before: number;
 }
 
 /** What a piece leaves open until its region is complete. */
@@ -139,9 +141,13 @@ export class Emitter {
   }
 
   /** Takes the block's instructions, this one included, from the fuel: at the end of the block. */
-  retire(through = 1): this {
-    const count = this.#index + through;
-    if (count > 0) this.w.get(LOCAL.fuel).i64(count).op('i64.sub').set(LOCAL.fuel);
+  retire(): this {
+    this.w
+      .get(LOCAL.fuel)
+      .i64(this.#index + 1)
+      .op('i64.sub')
+      .set(LOCAL.fuel);
+    this.#index = -1;
     return this;
   }
 
@@ -239,6 +245,11 @@ export class Emitter {
   /** From the type of `size` to i64, zero-extending. */
   toI64(size: IntegerSize): this {
     if (size !== 8) this.w.op('i64.extend_i32_u');
+    return this;
+  }
+  /** From the type of `size` to i32: the low half of an 8-byte value. */
+  toI32(size: IntegerSize): this {
+    if (size === 8) this.w.op('i32.wrap_i64');
     return this;
   }
   /** From i64 to the type of `size`. */
@@ -439,7 +450,10 @@ export class Emitter {
   storeOpened({ host, size, site }: OpenMemory, value: number): this {
     const { w } = this;
     w.get(host).get(value).memory(STORES[size]);
-    w.get(host).i32(SCRATCH + 4 * SCRATCH_SIZE).op('i32.lt_u').if();
+    w.get(host)
+      .i32(SCRATCH + 4 * SCRATCH_SIZE)
+      .op('i32.lt_u')
+      .if();
     w.i32(this.#region).i32(site).call(this.#callees.commit);
     w.end();
     return this;
@@ -473,7 +487,11 @@ export class Emitter {
 
   #hit(address: number, entry: number, table: number): void {
     const { w } = this;
-    w.get(address).op('i32.wrap_i64').get(entry).memory('i32.load', table + TLB_ADDEND).op('i32.add');
+    w.get(address)
+      .op('i32.wrap_i64')
+      .get(entry)
+      .memory('i32.load', table + TLB_ADDEND)
+      .op('i32.add');
   }
 
   #reloadFuel(): void {
@@ -595,7 +613,13 @@ export class Emitter {
     const { w } = this;
     w.get(LOCAL.ccA).get(LOCAL.ccB).op('i64.lt_u');
     w.get(LOCAL.ccA).get(LOCAL.ccB).get(LOCAL.ccOp).i32(4).op('i32.lt_u').op('select').op('i32.wrap_i64');
-    w.get(LOCAL.ccOp).i32(KIND.LOGIC * 4).op('i32.lt_u').get(LOCAL.ccOp).i32(KIND.RESULT * 4).op('i32.ge_u').op('i32.or');
+    w.get(LOCAL.ccOp)
+      .i32(KIND.LOGIC * 4)
+      .op('i32.lt_u')
+      .get(LOCAL.ccOp)
+      .i32(KIND.RESULT * 4)
+      .op('i32.ge_u')
+      .op('i32.or');
     w.op('i32.and').i32(1).op('i32.and');
     w.get(LOCAL.ccOp).i32(4).op('i32.sub').i32(8).op('i32.lt_u').op('select');
     return this;
@@ -715,10 +739,16 @@ export class Emitter {
     const { w } = this;
     const code = this.temp('i32');
     this.retire();
-    this.#index = -1;
     this.#state('read', 0, helper);
     w.call(this.#callees.help).tee(code).i32(LEAVE.check).get(code).i32(0).op('i32.ge_s').op('select').op('return');
     return this;
+  }
+
+  /** Observed mode: puts all registers into the register file and tells the observer. */
+  observe(): void {
+    this.#state('read', 0);
+    this.w.call(this.#callees.before);
+    this.#reloadFuel();
   }
 
   /** Stops before the instruction with a fault: 0 #DE, 6 #UD, 13 #GP. */

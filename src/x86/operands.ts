@@ -31,7 +31,8 @@ export function readOperand(cpu: HelperContext, i: Instruction, n: number, size:
 
 export function writeOperand(cpu: HelperContext, i: Instruction, n: number, value: bigint): void {
   const operand = i.operands[n]!;
-  if (operand.kind === 'memory') cpu.write(cpu.effectiveAddress(i), operandSize(i, n), value & maskOf(operandSize(i, n)));
+  if (operand.kind === 'memory')
+    cpu.write(cpu.effectiveAddress(i), operandSize(i, n), value & maskOf(operandSize(i, n)));
   else if (operand.kind === 'gpr') writeGpr(cpu, operand.index, operand.size, value, operand.high);
   else throw new Error(`${i.code}: operand ${n} is ${operand.kind}`);
 }

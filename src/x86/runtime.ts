@@ -57,7 +57,14 @@ function dispatcher(region: number): Body {
   const w = new Body();
   const again = w.loop();
   w.i32(0).memory('i64.load', RIP).tee(rip).op('i32.wrap_i64').tee(entry);
-  w.get(entry).i32(12).op('i32.shr_u').op('i32.xor').i32(JUMP_ENTRIES - 1).op('i32.and').i32(4).op('i32.shl');
+  w.get(entry)
+    .i32(12)
+    .op('i32.shr_u')
+    .op('i32.xor')
+    .i32(JUMP_ENTRIES - 1)
+    .op('i32.and')
+    .i32(4)
+    .op('i32.shl');
   w.get(cache).op('i32.add').tee(entry).memory('i64.load').get(rip).op('i64.ne').if();
   w.i32(LEAVE.miss).op('return').end();
   w.get(entry).memory('i32.load', 12).get(entry).memory('i32.load', 8).callIndirect(region).tee(code);

@@ -65,7 +65,11 @@ const test: Emit = (e, i) => {
 
 /** Pushes bit `size * 8 - 1` of the value on the stack, moved to OF's place; the rest is zero. */
 export function signToOverflow(e: Emitter, size: IntegerSize): void {
-  if (size === 8) e.w.i64(63 - 11).op('i64.shr_u').op('i32.wrap_i64');
+  if (size === 8)
+    e.w
+      .i64(63 - 11)
+      .op('i64.shr_u')
+      .op('i32.wrap_i64');
   else if (size === 4) e.w.i32(31 - 11).op('i32.shr_u');
   else if (size === 2) e.w.i32(4).op('i32.shr_u');
   else e.w.i32(4).op('i32.shl');
@@ -76,7 +80,7 @@ export function signToOverflow(e: Emitter, size: IntegerSize): void {
 function adjust(e: Emitter, size: IntegerSize, a: number, b: number, result: number): void {
   e.w.get(a).get(b);
   e.typed(size, 'xor').w.get(result);
-  e.typed(size, 'xor').fromI64(size).w.i32(FLAG.AF).op('i32.and');
+  e.typed(size, 'xor').toI32(size).w.i32(FLAG.AF).op('i32.and');
 }
 
 /** adc and sbb: with the carry in, CF is (result < a) or (carry and result == a); for sbb (a < b) or (carry and a == b). */
@@ -99,8 +103,13 @@ const withCarry =
     e.typed(size, 'lt_u').w.get(left).get(right);
     e.typed(size, 'eq').w.get(carry).op('i32.and').op('i32.or');
     adjust(e, size, a, b, result);
-    e.w.op('i32.or').get(a).get(name === 'add' ? result : b);
-    e.typed(size, 'xor').w.get(name === 'add' ? b : a).get(result);
+    e.w
+      .op('i32.or')
+      .get(a)
+      .get(name === 'add' ? result : b);
+    e.typed(size, 'xor')
+      .w.get(name === 'add' ? b : a)
+      .get(result);
     e.typed(size, 'xor').typed(size, 'and');
     signToOverflow(e, size);
     e.w.op('i32.or');
@@ -121,7 +130,14 @@ const step =
     e.w.get(result);
     e.constant(size, limit).typed(size, 'eq').w.i32(11).op('i32.shl').get(carry).op('i32.or');
     e.w.get(result);
-    e.fromI64(size).w.i32(15).op('i32.and').i32(by > 0 ? 0 : 15).op('i32.eq').i32(4).op('i32.shl').op('i32.or');
+    e.toI32(size)
+      .w.i32(15)
+      .op('i32.and')
+      .i32(by > 0 ? 0 : 15)
+      .op('i32.eq')
+      .i32(4)
+      .op('i32.shl')
+      .op('i32.or');
     e.setResultFlags(size, result);
   };
 

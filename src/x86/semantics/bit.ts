@@ -37,7 +37,9 @@ const bitTest =
       }
     } else e.read(i, 0).w.set(value);
     w.get(index);
-    e.constant(size, bits - 1).typed(size, 'and').w.set(index);
+    e.constant(size, bits - 1)
+      .typed(size, 'and')
+      .w.set(index);
     e.constant(size, 1).w.get(index);
     e.typed(size, 'shl').w.set(mask);
     if (change !== 'bt') {
@@ -50,7 +52,7 @@ const bitTest =
       else e.write(i, 0, () => w.get(result));
     }
     w.get(value).get(index);
-    e.typed(size, 'shr_u').fromI64(size).w.i32(1).op('i32.and');
+    e.typed(size, 'shr_u').toI32(size).w.i32(1).op('i32.and');
     e.replaceFlags(FLAG.CF);
   };
 
@@ -65,7 +67,9 @@ const scan =
     w.get(value);
     if (forward) e.typed(size, 'ctz');
     else {
-      e.typed(size, 'clz').constant(size, size === 8 ? 63 : 31).typed(size, 'xor');
+      e.typed(size, 'clz')
+        .constant(size, size === 8 ? 63 : 31)
+        .typed(size, 'xor');
     }
     e.read(i, 0).w.get(value);
     if (size === 8) w.i64(0).op('i64.ne');
@@ -165,7 +169,11 @@ function lowBits(e: Emitter, size: IntegerSize, value: number, count: number): v
   e.constant(size, 1).w.get(count);
   if (size === 8) w.op('i64.extend_i32_u');
   e.typed(size, 'shl').constant(size, 1).typed(size, 'sub').typed(size, 'and');
-  w.get(value).get(count).i32(size * 8).op('i32.lt_u').op('select');
+  w.get(value)
+    .get(count)
+    .i32(size * 8)
+    .op('i32.lt_u')
+    .op('select');
 }
 
 const bextr: Emit = (e, i) => {
@@ -173,14 +181,20 @@ const bextr: Emit = (e, i) => {
   const size = e.size(i);
   const type = e.type(size);
   const value = e.read(i, 1).save(type);
-  e.read(i, 2).fromI64(size);
+  e.read(i, 2).toI32(size);
   const control = e.save('i32');
   const [start, count] = [e.temp('i32'), e.temp('i32')];
   w.get(control).i32(0xff).op('i32.and').set(start);
   w.get(control).i32(8).op('i32.shr_u').i32(0xff).op('i32.and').set(count);
   w.get(value).get(start);
   if (size === 8) w.op('i64.extend_i32_u');
-  e.typed(size, 'shr_u').constant(size, 0).w.get(start).i32(size * 8).op('i32.lt_u').op('select').set(value);
+  e.typed(size, 'shr_u')
+    .constant(size, 0)
+    .w.get(start)
+    .i32(size * 8)
+    .op('i32.lt_u')
+    .op('select')
+    .set(value);
   lowBits(e, size, value, count);
   const result = e.save(type);
   e.write(i, 0, () => w.get(result));
@@ -192,12 +206,14 @@ const bzhi: Emit = (e, i) => {
   const size = e.size(i);
   const type = e.type(size);
   const value = e.read(i, 1).save(type);
-  e.read(i, 2).fromI64(size).w.i32(0xff).op('i32.and');
+  e.read(i, 2).toI32(size).w.i32(0xff).op('i32.and');
   const count = e.save('i32');
   lowBits(e, size, value, count);
   const result = e.save(type);
   e.write(i, 0, () => w.get(result));
-  w.get(count).i32(size * 8).op('i32.ge_u');
+  w.get(count)
+    .i32(size * 8)
+    .op('i32.ge_u');
   e.setResultFlags(size, result);
 };
 

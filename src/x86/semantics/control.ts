@@ -87,4 +87,3 @@ export const control: Family = {
   Ud0: e => void e.raise(6),
   Ud1: e => void e.raise(6),
 };
-

@@ -4,7 +4,7 @@
  */
 import { type Emit, type Emitter, type Family, memoryOf } from '../emitter.ts';
 import { type IntegerSize, KIND } from '../flags.ts';
-import { cmpxchg16b, cmpxchg8b, enter, moveControl } from './system-helpers.ts';
+import { cmpxchg8b, cmpxchg16b, enter, moveControl } from './system-helpers.ts';
 
 const RAX = 0;
 const RDX = 2;
@@ -88,7 +88,8 @@ const push: Emit = (e, i) => {
     e.w.i64(operand.name === 'FS' ? 0x53 : 0x2b).set(local);
     return pushValue(e, local, 8);
   }
-  const size: IntegerSize = operand.kind === 'immediate' ? (i.code.startsWith('Pushw') || i.code === 'Push_imm16' ? 2 : 8) : e.size(i);
+  const size: IntegerSize =
+    operand.kind === 'immediate' ? (i.code.startsWith('Pushw') || i.code === 'Push_imm16' ? 2 : 8) : e.size(i);
   const value = e.read(i, 0, size).save(e.type(size));
   pushValue(e, value, size);
 };

@@ -41,7 +41,11 @@ function highProductSigned(e: Emitter, a: number, b: number): void {
 /** Sets the flags: the i32 on the stack says whether the product overflowed the lower half. */
 function flags(e: Emitter, size: IntegerSize, low: number): void {
   const overflow = e.save('i32');
-  e.w.i32(FLAG.CF | FLAG.OF).i32(0).get(overflow).op('select');
+  e.w
+    .i32(FLAG.CF | FLAG.OF)
+    .i32(0)
+    .get(overflow)
+    .op('select');
   e.setResultFlags(size, low);
 }
 
@@ -82,7 +86,10 @@ const widening =
     } else {
       w.get(low);
       e.setGpr(RAX, size);
-      w.get(product).i64(size * 8).op('i64.shr_u').op('i32.wrap_i64');
+      w.get(product)
+        .i64(size * 8)
+        .op('i64.shr_u')
+        .op('i32.wrap_i64');
       e.setGpr(RDX, size);
     }
     w.get(product).get(low);
@@ -178,13 +185,24 @@ const divide =
       if (signed) e.signExtend(2).w.op('i64.extend_i32_s');
       else w.op('i64.extend_i32_u');
     } else {
-      e.getGpr(RDX, size).w.op('i64.extend_i32_u').i64(size * 8).op('i64.shl');
+      e.getGpr(RDX, size)
+        .w.op('i64.extend_i32_u')
+        .i64(size * 8)
+        .op('i64.shl');
       e.getGpr(RAX, size).w.op('i64.extend_i32_u').op('i64.or');
       if (signed && size === 2) w.op('i64.extend32_s');
     }
     const a = e.save('i64');
     w.get(b).op('i64.eqz');
-    if (signed && size === 4) w.get(a).i64(-(2n ** 63n)).op('i64.eq').get(b).i64(-1).op('i64.eq').op('i32.and').op('i32.or');
+    if (signed && size === 4)
+      w.get(a)
+        .i64(-(2n ** 63n))
+        .op('i64.eq')
+        .get(b)
+        .i64(-1)
+        .op('i64.eq')
+        .op('i32.and')
+        .op('i32.or');
     w.if();
     e.raise(0);
     w.end();

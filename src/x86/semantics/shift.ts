@@ -7,8 +7,8 @@
 import type { Instruction } from '../decode.ts';
 import type { Emit, Emitter, Family } from '../emitter.ts';
 import { FLAG, type IntegerSize } from '../flags.ts';
-import { shiftDoubleHelper, rotateCarryHelper } from './shift-helpers.ts';
 import { signToOverflow } from './alu.ts';
+import { rotateCarryHelper, shiftDoubleHelper } from './shift-helpers.ts';
 
 /** The masked count: a number if it is an immediate, else an i32 local. */
 function countOf(e: Emitter, i: Instruction, n: number, size: IntegerSize): { constant?: number; local: number } {
@@ -49,11 +49,18 @@ const shl: Emit = (e, i) => {
   // The last bit out stands at bit `size * 8 - count` of the operand; none is left if the count is greater than the size.
   e.w.get(a);
   if (size < 4) e.w.op('i64.extend_i32_u');
-  if (size < 4) e.w.get(count.local).op('i64.extend_i32_u').op('i64.shl').i64(size * 8).op('i64.shr_u').op('i32.wrap_i64');
+  if (size < 4)
+    e.w
+      .get(count.local)
+      .op('i64.extend_i32_u')
+      .op('i64.shl')
+      .i64(size * 8)
+      .op('i64.shr_u')
+      .op('i32.wrap_i64');
   else {
     e.constant(size, size * 8);
     pushCount(e, size, count.local);
-    e.typed(size, 'sub').typed(size, 'shr_u').fromI64(size);
+    e.typed(size, 'sub').typed(size, 'shr_u').toI32(size);
   }
   e.w.i32(1).op('i32.and').tee(carry);
   e.w.get(result);
@@ -73,12 +80,17 @@ const shiftRight =
       if (signed) e.signExtend(size);
       e.w.tee(a);
       pushCount(e, size, count.local);
-      e.typed(size, signed ? 'shr_s' : 'shr_u').zeroExtend(size).w.tee(result);
+      e.typed(size, signed ? 'shr_s' : 'shr_u')
+        .zeroExtend(size)
+        .w.tee(result);
     });
     if (count.constant === 0) return;
     e.w.get(a);
     pushCount(e, size, count.local);
-    e.constant(size, 1).typed(size, 'sub').typed(size, signed ? 'shr_s' : 'shr_u').fromI64(size);
+    e.constant(size, 1)
+      .typed(size, 'sub')
+      .typed(size, signed ? 'shr_s' : 'shr_u')
+      .toI32(size);
     e.w.i32(1).op('i32.and');
     if (!signed) {
       e.w.get(a);
@@ -120,8 +132,11 @@ const rotate =
     if (count.constant === 0) return;
     const carry = e.temp('i32');
     e.w.get(result);
-    if (left) e.fromI64(size).w.i32(1).op('i32.and');
-    else e.constant(size, bits - 1).typed(size, 'shr_u').fromI64(size);
+    if (left) e.toI32(size).w.i32(1).op('i32.and');
+    else
+      e.constant(size, bits - 1)
+        .typed(size, 'shr_u')
+        .toI32(size);
     e.w.tee(carry).get(result);
     signToOverflow(e, size);
     if (left) e.w.get(carry).i32(11).op('i32.shl').op('i32.xor');
@@ -137,7 +152,12 @@ const rotate =
       return;
     }
     const bitsOut = e.save('i32');
-    e.w.get(old).i32(~(FLAG.CF | FLAG.OF)).op('i32.and').get(bitsOut).op('i32.or');
+    e.w
+      .get(old)
+      .i32(~(FLAG.CF | FLAG.OF))
+      .op('i32.and')
+      .get(bitsOut)
+      .op('i32.or');
     e.w.get(old).get(count.local).op('select');
     e.setEflags();
   };

@@ -29,13 +29,13 @@ const CPUID: Record<number, readonly [number, number, number, number]> = {
   1: [0x0009_06ea, 0x0001_0800, 0xc2d8_2203 | 0, 0x078b_fbff],
   // BMI1, SMEP, BMI2, ERMS, RDSEED, ADX
   7: [0, 0x000c_0388, 0, 0],
-  0x8000_0000: [0x8000_0008, 0, 0, 0],
+  2147483648: [0x8000_0008, 0, 0, 0],
   // ECX: LAHF, LZCNT, PREFETCHW; EDX: SYSCALL, NX, RDTSCP, long mode
-  0x8000_0001: [0, 0, 0x121, 0x2810_0800],
+  2147483649: [0, 0, 0x121, 0x2810_0800],
   // 48 bits of virtual address, 39 of physical
-  0x8000_0008: [0x3027, 0, 0, 0],
+  2147483656: [0x3027, 0, 0, 0],
   // Invariant TSC
-  0x8000_0007: [0, 0, 0, 0x100],
+  2147483655: [0, 0, 0, 0x100],
 };
 
 const BRAND = 'Irpwright virtual x64 processor';
@@ -47,7 +47,8 @@ export const cpuid: Helper = ({ registers }) => {
   if (leaf >= 0x8000_0002 && leaf <= 0x8000_0004) {
     const word = (n: number) => {
       let value = 0;
-      for (let k = 3; k >= 0; k--) value = (value << 8) | (BRAND.charCodeAt((leaf - 0x8000_0002) * 16 + n * 4 + k) & 0xff);
+      for (let k = 3; k >= 0; k--)
+        value = (value << 8) | (BRAND.charCodeAt((leaf - 0x8000_0002) * 16 + n * 4 + k) & 0xff);
       return value;
     };
     values = [word(0), word(1), word(2), word(3)];
@@ -72,39 +73,39 @@ function canonical(cpu: HelperContext, value: bigint): Address {
 /** The MSRs that are there; any other is #GP (Intel SDM volume 4). */
 const MSRS: Record<number, Msr> = {
   // IA32_TIME_STAMP_COUNTER
-  0x10: { get: cpu => BigInt(cpu.retired) },
+  16: { get: cpu => BigInt(cpu.retired) },
   // IA32_APIC_BASE: enabled, bootstrap processor
-  0x1b: { get: () => 0xfee0_0900n },
+  27: { get: () => 0xfee0_0900n },
   // IA32_FEATURE_CONTROL: locked
-  0x3a: { get: () => 1n },
+  58: { get: () => 1n },
   // IA32_BIOS_SIGN_ID
-  0x8b: { get: () => 0n, set: () => {} },
+  139: { get: () => 0n, set: () => {} },
   // IA32_MISC_ENABLE: fast strings
-  0x1a0: { get: () => 1n },
+  416: { get: () => 1n },
   // IA32_PAT
-  0x277: { get: () => 0x0007_0406_0007_0406n },
+  631: { get: () => 0x0007_0406_0007_0406n },
   // IA32_EFER: SCE, LME, LMA, NXE
-  0xc000_0080: { get: () => 0xd01n },
-  0xc000_0100: {
+  3221225600: { get: () => 0xd01n },
+  3221225728: {
     get: cpu => fromAddress(cpu.registers.fsBase),
     set: (cpu, value) => {
       cpu.registers.fsBase = canonical(cpu, value);
     },
   },
-  0xc000_0101: {
+  3221225729: {
     get: cpu => fromAddress(cpu.registers.gsBase),
     set: (cpu, value) => {
       cpu.registers.gsBase = canonical(cpu, value);
     },
   },
-  0xc000_0102: {
+  3221225730: {
     get: cpu => fromAddress(cpu.registers.kernelGsBase),
     set: (cpu, value) => {
       cpu.registers.kernelGsBase = canonical(cpu, value);
     },
   },
   // IA32_TSC_AUX
-  0xc000_0103: { get: () => 0n },
+  3221225731: { get: () => 0n },
 };
 
 export const rdmsr: Helper = cpu => {
@@ -278,7 +279,12 @@ export const iret: Helper = cpu => {
   const { registers } = cpu;
   const frame = registers.gpr(GPR.RSP);
   cpu.check(frame, 40, 'read');
-  const [rip, cs, flags, rsp] = [0n, 8n, 16n, 24n].map(at => cpu.read(frame + at, 8)) as [bigint, bigint, bigint, bigint];
+  const [rip, cs, flags, rsp] = [0n, 8n, 16n, 24n].map(at => cpu.read(frame + at, 8)) as [
+    bigint,
+    bigint,
+    bigint,
+    bigint,
+  ];
   if (cs & 3n) cpu.unsupported('iretq to user mode');
   const target = canonical(cpu, rip);
   const before = registers.rflags;

@@ -1,0 +1,177 @@
+/**
+ * Accesses that the TLB does not serve: page walks, faults, page crossings, watched pages, writes to translated code.
+ *
+ * Order, for every access: all pages are checked, then the code cache is told, then observers, then bytes move. So a
+ * fault or an observer that throws leaves memory as it was.
+ */
+import { RAM_BASE, type Ram } from '../hw/ram.ts';
+import { ABSENT, type Tlb } from '../hw/tlb.ts';
+import type { DeviceRegisters, PageObserver } from '../hw/watch.ts';
+import { type Address, NON_CANONICAL, PAGE_SHIFT, PAGE_SIZE, pageOf } from '../wdm/address.ts';
+
+interface Piece {
+  readonly at: number;
+  readonly address: Address;
+  readonly size: number;
+  readonly frame: number;
+  readonly observers: readonly PageObserver[] | undefined;
+}
+
+/** What an access meets on its way; the processor. */
+export interface AccessEvents {
+  /** Throws: the access faults. */
+  fault(vector: number, errorCode: number, address: Address): never;
+  /** Translated code may be about to change. Throws if the instruction must be run again alone. */
+  codeWrite(frame: number, offset: number, size: number): void;
+  /** An observer is about to be called: the register file must be in order. */
+  observe(): void;
+}
+
+export class SlowAccess {
+  readonly #ram: Ram;
+  readonly #tlb: Tlb;
+  readonly #events: AccessEvents;
+
+  constructor(ram: Ram, tlb: Tlb, events: AccessEvents) {
+    this.#ram = ram;
+    this.#tlb = tlb;
+    this.#events = events;
+  }
+
+  /** The host offset of an access that one frame serves and nobody watches, else -1. Faults. */
+  direct(address: Address, size: number, access: 'read' | 'write'): number {
+    const hit = this.#tlb.lookup(address, size, access === 'write');
+    if (hit >= 0) return hit;
+    if (address === NON_CANONICAL) this.#events.fault(13, 0, NON_CANONICAL);
+    if (address - pageOf(address) > PAGE_SIZE - size) return -1;
+    const at = this.#probe(address, access);
+    const { watches } = this.#ram;
+    const frame = (at - RAM_BASE) >>> PAGE_SHIFT;
+    return watches.observers(pageOf(address), frame) || (access === 'write' && watches.codeFrames[frame]) ? -1 : at;
+  }
+
+  /** Copies guest memory to an offset in the WebAssembly memory. */
+  read(address: Address, size: number, to: number): void {
+    const pieces = this.#pieces(address, size, 'read');
+    this.#tell(pieces, 'read', size, undefined);
+    this.#gather(pieces, to);
+  }
+
+  /** As `read`, for memory that will be written in the same instruction: the write can no longer fault. */
+  open(address: Address, size: number, to: number): void {
+    const pieces = this.#pieces(address, size, 'write');
+    this.#codeWrites(pieces);
+    this.#tell(pieces, 'read', size, undefined);
+    this.#gather(pieces, to);
+  }
+
+  /** Copies from an offset in the WebAssembly memory to guest memory. */
+  write(address: Address, size: number, from: number): void {
+    const pieces = this.#pieces(address, size, 'write');
+    this.#codeWrites(pieces);
+    this.#tell(pieces, 'write', size, from);
+    let done = 0;
+    for (const piece of pieces) {
+      const device = deviceOf(piece.observers);
+      if (device) this.#toDevice(device, piece, from + done);
+      else this.#ram.u8.copyWithin(piece.at, from + done, from + done + piece.size);
+      done += piece.size;
+    }
+  }
+
+  /** Faults unless every byte may be accessed. */
+  check(address: Address, size: number, access: 'read' | 'write'): void {
+    this.#pieces(address, size, access);
+  }
+
+  /** Bytes from `address` on, at most `size` and within its page, as one run; observers have been told. */
+  run(
+    address: Address,
+    size: number,
+    access: 'read' | 'write',
+    element: number,
+  ): { at: number; length: number } | undefined {
+    if (address === NON_CANONICAL) return undefined;
+    const whole = Math.min(size, PAGE_SIZE - (address - pageOf(address)));
+    const length = whole - (whole % element);
+    if (length === 0) return undefined;
+    const hit = this.#tlb.lookup(address, length, access === 'write');
+    if (hit >= 0) return { at: hit, length };
+    const at = this.#tlb.probe(address, access);
+    if (at < 0) return undefined;
+    const { watches } = this.#ram;
+    const frame = (at - RAM_BASE) >>> PAGE_SHIFT;
+    if (watches.observers(pageOf(address), frame) || (access === 'write' && watches.codeFrames[frame]))
+      return undefined;
+    return { at, length };
+  }
+
+  #probe(address: Address, access: 'read' | 'write'): number {
+    const at = this.#tlb.probe(address, access);
+    if (at < 0) this.#events.fault(14, (at === ABSENT ? 0 : 1) | (access === 'write' ? 2 : 0), address);
+    return at;
+  }
+
+  #pieces(address: Address, size: number, access: 'read' | 'write'): Piece[] {
+    const pieces: Piece[] = [];
+    for (let at = address; at < address + size; ) {
+      if (at === NON_CANONICAL) this.#events.fault(13, 0, NON_CANONICAL);
+      const page = pageOf(at);
+      const bytes = Math.min(PAGE_SIZE - (at - page), address + size - at);
+      const host = this.#probe(at, access);
+      const frame = (host - RAM_BASE) >>> PAGE_SHIFT;
+      pieces.push({ at: host, address: at, size: bytes, frame, observers: this.#ram.watches.observers(page, frame) });
+      at += bytes;
+    }
+    return pieces;
+  }
+
+  #codeWrites(pieces: readonly Piece[]): void {
+    for (const { at, frame, size } of pieces) {
+      if (this.#ram.watches.codeFrames[frame]) this.#events.codeWrite(frame, at & (PAGE_SIZE - 1), size);
+    }
+  }
+
+  #tell(pieces: readonly Piece[], access: 'read' | 'write', size: number, from: number | undefined): void {
+    for (const piece of pieces) {
+      if (!piece.observers) continue;
+      this.#events.observe();
+      const value = from !== undefined && size <= 8 && pieces.length === 1 ? this.#value(from, size) : undefined;
+      const seen = { address: piece.address, size: piece.size, access, user: false, value };
+      for (const observer of piece.observers) observer.access?.(seen);
+    }
+  }
+
+  #value(at: number, size: number): bigint {
+    return this.#ram.view.getBigUint64(at, true) & ((1n << BigInt(size * 8)) - 1n);
+  }
+
+  #gather(pieces: readonly Piece[], to: number): void {
+    let done = 0;
+    for (const piece of pieces) {
+      const device = deviceOf(piece.observers);
+      if (device) this.#fromDevice(device, piece, to + done);
+      else this.#ram.u8.copyWithin(to + done, piece.at, piece.at + piece.size);
+      done += piece.size;
+    }
+  }
+
+  #fromDevice(device: DeviceRegisters, { address, size }: Piece, to: number): void {
+    for (let done = 0; done < size; done += 8) {
+      const bytes = Math.min(8, size - done);
+      const value = device.read(address + done, bytes);
+      for (let n = 0; n < bytes; n++) this.#ram.u8[to + done + n] = Number((value >> BigInt(8 * n)) & 0xffn);
+    }
+  }
+
+  #toDevice(device: DeviceRegisters, { address, size }: Piece, from: number): void {
+    for (let done = 0; done < size; done += 8) {
+      const bytes = Math.min(8, size - done);
+      device.write(address + done, bytes, this.#value(from + done, bytes));
+    }
+  }
+}
+
+function deviceOf(observers: readonly PageObserver[] | undefined): DeviceRegisters | undefined {
+  return observers?.find(o => o.device)?.device;
+}
