@@ -37,8 +37,8 @@ import { NT_ERROR, NT_SUCCESS, STATUS_MORE_PROCESSING_REQUIRED } from '../wdm/nt
 import type { CallDriver } from './call-driver.ts';
 import type { IoEnvironment } from './environment.ts';
 import { exceptionStatus, settle } from './exception-status.ts';
-import { list } from './inlines.ts';
 import type { Irps } from './irp.ts';
+import { list } from './list-entry.ts';
 import type { IoStackLocation, Irp, Transfers } from './transfer/index.ts';
 
 const { Parameters } = IO_STACK_LOCATION.fields;

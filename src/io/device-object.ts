@@ -50,7 +50,7 @@ import {
 import type { ViewOf } from '../wdm/struct.ts';
 import type { CallDriver } from './call-driver.ts';
 import type { IoEnvironment } from './environment.ts';
-import { list } from './inlines.ts';
+import { list } from './list-entry.ts';
 
 export type DeviceObject = ViewOf<typeof DEVICE_OBJECT>;
 export type DeviceExtension = ViewOf<typeof DEVOBJ_EXTENSION>;

@@ -19,7 +19,12 @@ import type { TrapBody } from '../ke/traps.ts';
 import type { MemoryManager } from '../mm/index.ts';
 import { Events, type Ob } from '../ob/index.ts';
 import type { Address } from '../wdm/address.ts';
-import { NT_SUCCESS, STATUS_INVALID_DEVICE_REQUEST, STATUS_SUCCESS } from '../wdm/ntstatus.ts';
+import {
+  NT_SUCCESS,
+  STATUS_INVALID_DEVICE_REQUEST,
+  STATUS_MORE_PROCESSING_REQUIRED,
+  STATUS_SUCCESS,
+} from '../wdm/ntstatus.ts';
 import { BuildIrp } from './build-irp.ts';
 import { CallDriver } from './call-driver.ts';
 import { Cancel } from './cancel.ts';
@@ -72,6 +77,8 @@ export class Io {
   readonly deviceControl: DeviceControl;
   readonly information: Information;
   readonly cancelIo: CancelIo;
+  /** Address of a completion routine whose context is an event to set. */
+  readonly synchronousCompletion: Address;
   readonly #env: IoEnvironment;
 
   constructor(options: IoOptions) {
@@ -101,6 +108,7 @@ export class Io {
       this.devices,
       options.register('IopInvalidDeviceRequest', args => this.#invalidDeviceRequest(args.address(1))),
     );
+    this.synchronousCompletion = options.register('IopWakeForwarder', args => this.#wakeForwarder(args.address(2)));
     this.files = new FileObjects(environment, this);
     this.shareAccess = new ShareAccess(environment.memory);
     this.events = new Events(ob.objects, ob.namespace, ob.handles, ke.objects);
@@ -146,6 +154,12 @@ export class Io {
     yield* ob.objects.ObfDereferenceObject(object);
     if (trace.enabled) trace.emit({ type: 'symbolic-link-deleted', link });
     return STATUS_SUCCESS;
+  }
+
+  /** The completion routine of IoForwardIrpSynchronously: wakes the forwarder, who gets the IRP back. */
+  *#wakeForwarder(event: Address): Routine<number> {
+    yield* this.#env.ke.KeSetEvent(event, 0, false);
+    return STATUS_MORE_PROCESSING_REQUIRED;
   }
 
   /** What every MajorFunction slot holds that the driver does not fill. */

@@ -16,7 +16,7 @@ import { IO_TYPE_IRP, IRP_QUOTA_CHARGED, NonPagedPoolNx } from '../wdm/constants
 import { BugCheck } from '../wdm/failures.ts';
 import { IO_STACK_LOCATION, IRP } from '../wdm/layouts.ts';
 import type { IoEnvironment } from './environment.ts';
-import { list } from './inlines.ts';
+import { list } from './list-entry.ts';
 import type { Irp } from './transfer/index.ts';
 
 const TAG_IRP = 0x2070_7249; // Irp

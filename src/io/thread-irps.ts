@@ -7,7 +7,7 @@
 import type { Address } from '../wdm/address.ts';
 import { ETHREAD, IRP } from '../wdm/layouts.ts';
 import type { IoEnvironment } from './environment.ts';
-import { list } from './inlines.ts';
+import { list } from './list-entry.ts';
 import type { Irp } from './transfer/index.ts';
 
 const { IrpList } = ETHREAD.fields;
