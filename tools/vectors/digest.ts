@@ -3,7 +3,7 @@
  *
  * `normalize` takes away what no program may rely on or what the two sides cannot share: undefined flags, the flags of
  * the operating system, RF, the user bit of a page fault's error code (the harness runs in user mode, a driver does
- * not), CR2 and the error code of vectors that have none. What is left is every register, every defined flag, the
+ * not), the difference between #SS and #GP, CR2 and the error code of vectors that have none. What is left is every register, every defined flag, the
  * vector, and every byte that the code could have touched.
  */
 import type { Instruction } from 'iced-x86';
@@ -11,6 +11,8 @@ import { COMPARED_FLAGS, OUTCOME } from './layout.ts';
 import { undefinedFlags } from './undefined-flags.ts';
 
 export const VECTOR_BREAKPOINT = 3;
+const VECTOR_STACK = 12;
+const VECTOR_GENERAL_PROTECTION = 13;
 const VECTOR_PAGE_FAULT = 14;
 /** P, W/R and I/D of a page fault's error code (Intel SDM volume 3, section 4.7). */
 const COMPARED_ERROR_BITS = 0x13;
@@ -19,6 +21,9 @@ const COMPARED_ERROR_BITS = 0x13;
 export function normalize(outcome: Uint8Array, state: Uint8Array, code: readonly Instruction[]): Uint8Array {
   const view = new DataView(outcome.buffer, outcome.byteOffset, outcome.byteLength);
   const before = new DataView(state.buffer, state.byteOffset, state.byteLength);
+  // A non-canonical address based on RSP or RBP is #SS; both have the error code 0 and are one to Windows.
+  if (view.getUint32(OUTCOME.vector, true) === VECTOR_STACK)
+    view.setUint32(OUTCOME.vector, VECTOR_GENERAL_PROTECTION, true);
   const vector = view.getUint32(OUTCOME.vector, true);
   let mask = COMPARED_FLAGS;
   if (vector === VECTOR_BREAKPOINT || code.length > 1)

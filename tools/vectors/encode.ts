@@ -99,6 +99,8 @@ export function encode(
       return undefined;
     }
   }
+  // With the count in an address register it could not be kept in range: beyond 16 the result is undefined.
+  if (/^Sh[lr]d_rm16_r16_CL/.test(form.name) && usesRcx(instruction)) return undefined;
   if (info.canUseLockPrefix && memory && variant % 4 === 3) instruction.hasLockPrefix = true;
   if (info.canUseRepPrefix && variant % 3 === 1) instruction.hasRepPrefix = true;
   if (info.canUseRepnePrefix && variant % 3 === 2) instruction.hasRepnePrefix = true;
@@ -124,6 +126,10 @@ export function decodeOne(bytes: Uint8Array, rip: number): Instruction {
   const instruction = decoder.decode();
   decoder.free();
   return instruction;
+}
+
+function usesRcx({ memoryBase, memoryIndex }: Instruction): boolean {
+  return [memoryBase, memoryIndex].some(register => register === Register.RCX || register === Register.ECX);
 }
 
 function ripRelative(instruction: Instruction): boolean {

@@ -50,8 +50,8 @@ export function exemption(name: string): string | undefined {
   return EXEMPT.find(([names]) => names.test(name))?.[1];
 }
 
-/** Every 64-bit form of the features above, in iced-x86's order. */
-export function allForms(): Form[] {
+/** Every 64-bit form of the features above, or of all there are, in iced-x86's order. */
+export function allForms(which: 'ours' | 'every' = 'ours'): Form[] {
   const forms: Form[] = [];
   for (const [name, code] of Object.entries(Code)) {
     if (typeof code !== 'number') continue;
@@ -61,7 +61,7 @@ export function allForms(): Form[] {
     const instruction = new Instruction();
     instruction.code = code;
     const features = [...instruction.cpuidFeatures()].map(feature => CpuidFeature[feature]!);
-    if (!features.every(feature => FEATURES.has(feature))) continue;
+    if (which === 'ours' && !features.every(feature => FEATURES.has(feature))) continue;
     const operands = Array.from({ length: info.opCount }, (_, i) => info.opKind(i));
     if (operands.some(kind => OpCodeOperandKind[kind]!.startsWith('mm_'))) continue;
     forms.push({ code, name, mnemonic: instruction.mnemonic, operands });

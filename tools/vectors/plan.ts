@@ -2,7 +2,15 @@
  * What is run for each form: which encodings, and how many states of each. And sequences of instructions, which prove
  * what single ones cannot: flags and registers handed from one to the next within translated code.
  */
-import { InstructionInfoFactory, Mnemonic, OpAccess, OpCodeOperandKind, Register, RegisterExt } from 'iced-x86';
+import {
+  type Instruction,
+  InstructionInfoFactory,
+  Mnemonic,
+  OpAccess,
+  OpCodeOperandKind,
+  Register,
+  RegisterExt,
+} from 'iced-x86';
 import { decodeOne, encode } from './encode.ts';
 import { type Form, provedForms } from './forms.ts';
 import { CODE, SLOT_BYTES, SLOT_ENTRY } from './layout.ts';
@@ -99,6 +107,14 @@ export function planSequence(forms: readonly Form[], random: Random, slot: numbe
 
 /** R15 is the base of the sequence's memory. */
 const RESERVED = new Set<Register>([Register.R15]);
+
+/** The instructions of an entry's code. */
+export function decodeAll(code: Uint8Array, slot: number): Instruction[] {
+  const start = CODE + slot * SLOT_BYTES + SLOT_ENTRY;
+  const list: Instruction[] = [];
+  for (let at = 0; at < code.length; at += list.at(-1)!.length) list.push(decodeOne(code.subarray(at), start + at));
+  return list;
+}
 
 export function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');

@@ -8,12 +8,11 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { normalize } from './digest.ts';
-import { decodeOne } from './encode.ts';
 import { Digests, stringify, type VectorFile } from './file.ts';
 import { allForms, exemption, provedForms } from './forms.ts';
-import { CODE, CODE_BYTES, OUTCOME, SLOT_BYTES, SLOT_ENTRY, SLOTS } from './layout.ts';
+import { CODE_BYTES, OUTCOME, SLOT_BYTES, SLOT_ENTRY, SLOTS } from './layout.ts';
 import { NativeProcessor } from './native.ts';
-import { type Entry, hex, planForm, planSequence, sequenceForms, statesRandom } from './plan.ts';
+import { decodeAll, type Entry, hex, planForm, planSequence, sequenceForms, statesRandom } from './plan.ts';
 import { Random } from './random.ts';
 import { StateGenerator } from './state.ts';
 
@@ -52,14 +51,6 @@ function run(entries: readonly Entry[]): Digests[] {
     at += count;
     return Digests.of(mine);
   });
-}
-
-function decodeAll(code: Uint8Array, slot: number): ReturnType<typeof decodeOne>[] {
-  const list = [];
-  for (let at = 0; at < code.length; at += list.at(-1)!.length) {
-    list.push(decodeOne(code.subarray(at), CODE + slot * SLOT_BYTES + SLOT_ENTRY + at));
-  }
-  return list;
 }
 
 function record(fileName: string, plan: (slot: number) => Entry[] | undefined): { entries: number; states: number } {

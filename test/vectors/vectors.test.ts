@@ -1,0 +1,91 @@
+/**
+ * Our processor against a real one: every recorded case is run again, and every register, flag and byte must be as the
+ * silicon left it (tools/vectors/harness.c recorded it; docs in tools/vectors/digest.ts say what is compared).
+ */
+import { readFileSync } from 'node:fs';
+import * as iced from 'iced-x86';
+import { describe, expect, test } from 'vitest';
+import { InstructionDecoder } from '../../src/x86/decode.ts';
+import { emitFor } from '../../src/x86/families.ts';
+import { normalize } from '../../tools/vectors/digest.ts';
+import { encode } from '../../tools/vectors/encode.ts';
+import { chunks, Digests, type RecordedEntry, type VectorFile } from '../../tools/vectors/file.ts';
+import { allForms, exemption, provedForms } from '../../tools/vectors/forms.ts';
+import { CODE, CODE_BYTES, SLOT_BYTES, SLOT_ENTRY } from '../../tools/vectors/layout.ts';
+import { decodeAll, hex, statesRandom } from '../../tools/vectors/plan.ts';
+import { Random } from '../../tools/vectors/random.ts';
+import { StateGenerator } from '../../tools/vectors/state.ts';
+import { TranslatedProcessor } from '../../tools/vectors/translated.ts';
+
+const decoder = new InstructionDecoder(iced);
+
+function read(name: string): VectorFile {
+  return JSON.parse(readFileSync(new URL(name, import.meta.url), 'utf8')) as VectorFile;
+}
+
+/** Whether all instructions of some code are translated. */
+function accepted(code: Uint8Array, slot: number): boolean {
+  const start = CODE + slot * SLOT_BYTES + SLOT_ENTRY;
+  for (let at = 0; at < code.length; ) {
+    const instruction = decoder.decode(code.subarray(at), start + at);
+    if (!instruction || !emitFor(instruction)) return false;
+    at += instruction.length;
+  }
+  return true;
+}
+
+/** Runs a chunk; returns a line for each entry that differs. */
+function replay(seed: string, entries: readonly RecordedEntry[]): string[] {
+  const processor = new TranslatedProcessor();
+  const area = new Uint8Array(CODE_BYTES).fill(0xcc);
+  for (const { slot, code } of entries) area.set(code, slot * SLOT_BYTES + SLOT_ENTRY);
+  processor.load(area);
+  const wrong: string[] = [];
+  for (const { name, slot, code, digests } of entries) {
+    const instructions = decodeAll(code, slot);
+    const what = () => `${name}: ${instructions.map(String).join('; ')} [${hex(code)}]`;
+    if (!accepted(code, slot)) {
+      wrong.push(`${what()} is not translated`);
+      continue;
+    }
+    const generator = new StateGenerator(code, slot);
+    const random = statesRandom(seed, slot, code);
+    const outcomes: Uint8Array[] = [];
+    for (let i = 0; i < digests.bytes.length; i++) {
+      const state = generator.next(random);
+      outcomes.push(normalize(processor.run(state), state, instructions));
+    }
+    const mine = Digests.of(outcomes);
+    if (mine.total !== digests.total)
+      wrong.push(`${what()} differs at state ${mine.bytes.findIndex((byte, i) => byte !== digests.bytes[i])}`);
+    for (const instruction of instructions) instruction.free();
+  }
+  expect(processor.strayWrite()).toBeUndefined();
+  return wrong;
+}
+
+describe.each(['forms.json', 'sequences.json'])('%s', name => {
+  const file = read(name);
+  const list = [...chunks(file)];
+  test.each(list.map((entries, i) => [i, entries] as const))('chunk %i', { timeout: 120_000 }, (_, entries) => {
+    expect(replay(file.seed, entries)).toEqual([]);
+  });
+});
+
+test('every form that is translated is proved, or has a reason why it cannot be', () => {
+  const recorded = new Set(read('forms.json').forms.map(form => form.name));
+  const proved = new Set(provedForms().map(form => form.name));
+  const missing: string[] = [];
+  for (const form of allForms('every')) {
+    if (recorded.has(form.name) || exemption(form.name) !== undefined) continue;
+    const random = new Random(form.name);
+    for (let variant = 0; variant < 8; variant++) {
+      const code = encode(form, random, 0, variant);
+      const instruction = code && decoder.decode(code, CODE + SLOT_ENTRY);
+      if (instruction && emitFor(instruction)) missing.push(form.name);
+      if (instruction) break;
+    }
+  }
+  expect(missing).toEqual([]);
+  expect([...recorded].filter(form => !proved.has(form))).toEqual([]);
+});
