@@ -101,6 +101,10 @@ function checkCommand(path: string, flags: CheckFlags, terminal: Terminal): Repo
       seed: flags.seed,
       onEvents: events => trace?.write(events),
       onProgress: text => progress.show(text),
+      onInternalError: error => {
+        progress.clear();
+        terminal.stderr.write(`${error.stack ?? error.message}\n`);
+      },
     });
   } finally {
     progress.clear();

@@ -38,6 +38,8 @@ export interface CheckOptions {
   /** What each reported machine did, once it is over. */
   readonly onEvents?: (events: readonly TraceEvent[]) => void;
   readonly onProgress?: (text: string) => void;
+  /** Irpwright itself failed. The report says so and holds what was found until then. */
+  readonly onInternalError?: (error: Error) => void;
 }
 
 /** Machines that a driver may stop, by ordinary requests and by discovery's probes: then it has misbehaved enough. */
@@ -86,8 +88,10 @@ class Check {
       const planned = targets.map(device => ({ name: device.name ?? '', codes: this.#codesOf(device) }));
       this.#sendAll(first, targets, planned);
     } catch (error) {
-      if (!(error instanceof Unchecked)) throw error;
-      this.#reason ??= error.message;
+      if (!(error instanceof Error)) throw error;
+      if (!(error instanceof Unchecked)) this.#options.onInternalError?.(error);
+      const internal = `Irpwright itself failed, which is no fault of the driver's: ${error.message}`;
+      this.#reason ??= error instanceof Unchecked ? error.message : internal;
     }
     return this.#report();
   }

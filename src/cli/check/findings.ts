@@ -29,7 +29,8 @@ function culprit(frames: readonly string[]): string | undefined {
 }
 
 /** image!function+offset, without the source line. */
-const placeOf = (frame: string | undefined) => frame?.replace(/ \[.*$/, '') ?? 'unknown code';
+const placeOf = (frame: string) => frame.replace(/ \[.*$/, '');
+const inPlace = (frame: string | undefined) => (frame === undefined ? '' : ` in ${placeOf(frame)}`);
 
 /** @param requests those of the machine that stopped */
 export function bugCheckFinding(error: BugCheck, requests: readonly RequestReport[], during?: string): Finding {
@@ -44,20 +45,18 @@ export function bugCheckFinding(error: BugCheck, requests: readonly RequestRepor
   return {
     id: 'bug-check',
     severity: 'S2',
-    message: `${formatBugCheck(code)} in ${placeOf(culprit(frames))}${when}`,
+    message: `${formatBugCheck(code)}${inPlace(culprit(frames))}${when}`,
     ...(request ? { request: request.id } : {}),
     bugCheck: { code, parameters, frames, lastRequests, ...(why === undefined ? {} : { why }) },
   };
 }
 
 export function hangFinding(error: Hang, request: RequestReport | undefined, during: string): Finding {
-  const place = culprit(error.frames);
   const what = error.reason === 'spinning' ? 'keeps the processor busy for ever' : 'waits for ever';
-  const where = place === undefined ? '' : ` in ${placeOf(place)}`;
   return {
     id: 'hang',
     severity: 'S2',
-    message: `the driver ${what}${where}, ${request ? requestText(request) : during}`,
+    message: `the driver ${what}${inPlace(culprit(error.frames))}, ${request ? requestText(request) : during}`,
     ...(request ? { request: request.id } : {}),
   };
 }
@@ -121,5 +120,5 @@ export function mergeFindings(findings: readonly Finding[]): Finding[] {
 
 /** Bug checks are alike if they stop with the same code at the same place, whatever the parameters and the request. */
 function signatureOf({ id, message, bugCheck }: Finding): string {
-  return bugCheck ? `${id} ${bugCheck.code} ${placeOf(culprit(bugCheck.frames))}` : `${id} ${message}`;
+  return bugCheck ? `${id} ${bugCheck.code}${inPlace(culprit(bugCheck.frames))}` : `${id} ${message}`;
 }
