@@ -34,6 +34,12 @@ export type ActivationHandler =
   | { readonly kind: 'unwinding'; readonly dispatcher: Address };
 
 export interface ActivationFrame {
+  /** The routine's name, for stacks. */
+  readonly name: string;
+  /** Its trap address; 0 for what no guest address leads to. */
+  readonly address: Address;
+  /** 'base' is the first on its stack. */
+  readonly kind: string;
   /** Its establisher frame. */
   readonly frame: Address;
   /** Set and restored by the activation's own code; undefined when it is born. */

@@ -65,6 +65,7 @@ import { type ActivationFrame, type ActivationFrames, ContextSwitch } from './ac
 import { readExceptionRecord, writeExceptionRecord } from './exception-record.ts';
 import { loadJumpBuffer } from './jump-buffer.ts';
 import { call32, type Routine } from './routine.ts';
+import { stackFrames } from './stack-trace.ts';
 
 export interface ExceptionOptions {
   readonly memory: GuestMemory;
@@ -124,7 +125,7 @@ export class ExceptionDispatcher {
     const contextRecord = this.frames.alloca(CONTEXT.size);
     context.store(this.memory, contextRecord);
     if (yield* this.#search(record, contextRecord, context, exception)) return Context.load(this.memory, contextRecord);
-    throw this.#unhandled(exception, record, contextRecord);
+    throw this.#unhandled(exception, record, contextRecord, context);
   }
 
   /** The search pass. True: a filter wants execution to continue; false: nobody handles the exception. */
@@ -271,7 +272,7 @@ export class ExceptionDispatcher {
     }
     if (targetFrame !== 0) yield* this.#raise(STATUS_BAD_STACK, record);
     at.store(memory, contextRecord);
-    throw this.#unhandled(target.exception, record, contextRecord);
+    throw this.#unhandled(target.exception, record, contextRecord, start);
   }
 
   #landing(at: Context, target: UnwindTarget, activation: ActivationFrame | undefined): Context {
@@ -362,7 +363,8 @@ export class ExceptionDispatcher {
     const caller = at.clone();
     if (!entry) {
       unwindLeaf(this.memory, caller);
-      return { entry, caller, establisherFrame: at.rsp, handler: undefined, activation: undefined };
+      const leaf = { establisherFrame: at.rsp, handler: undefined, machineFrame: false };
+      return { ...leaf, entry, caller, activation: undefined };
     }
     const result = RtlVirtualUnwind(this.memory, handlerType, at.rip, entry, caller);
     const activation = entry.pseudo ? this.frames.at(result.establisherFrame) : undefined;
@@ -379,23 +381,24 @@ export class ExceptionDispatcher {
     }
   }
 
-  /** What Windows stops with; parameters as on the bug checks' pages. */
-  #unhandled(exception: GuestException, record: Address, contextRecord: Address): BugCheck {
+  /** What Windows stops with; parameters as on the bug checks' pages. The stack is the one that raised. */
+  #unhandled(exception: GuestException, record: Address, contextRecord: Address, context: Context): BugCheck {
     const code = BigInt(exception.status | 0);
     const address = fromAddress(EXCEPTION_RECORD.at(this.memory, record).ExceptionAddress);
     const [first = 0n, second = 0n] = exception.information;
-    switch (this.frames.origin()) {
-      case 'system service': {
-        const parameters = [BigInt(exception.status), address, fromAddress(contextRecord), 0n] as const;
-        return new BugCheck(SYSTEM_SERVICE_EXCEPTION, parameters, exception.message);
-      }
-      case 'system thread': {
-        const parameters = [code, address, fromAddress(record), fromAddress(contextRecord)] as const;
-        return new BugCheck(SYSTEM_THREAD_EXCEPTION_NOT_HANDLED, parameters, exception.message);
-      }
-      case 'other':
-        return new BugCheck(KMODE_EXCEPTION_NOT_HANDLED, [code, address, first, second], exception.message);
-    }
+    const stops = {
+      'system service': [SYSTEM_SERVICE_EXCEPTION, [BigInt(exception.status), address, fromAddress(contextRecord), 0n]],
+      'system thread': [
+        SYSTEM_THREAD_EXCEPTION_NOT_HANDLED,
+        [code, address, fromAddress(record), fromAddress(contextRecord)],
+      ],
+      other: [KMODE_EXCEPTION_NOT_HANDLED, [code, address, first, second]],
+    } as const;
+    const [stop, parameters] = stops[this.frames.origin()];
+    const { memory, images } = this;
+    const error = new BugCheck(stop, parameters, exception.message);
+    error.frames = stackFrames(context, { memory, images, activationAt: frame => this.frames.at(frame) });
+    return error;
   }
 }
 

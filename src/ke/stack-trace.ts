@@ -6,10 +6,9 @@
  */
 import type { ImageTable } from '../pe/index.ts';
 import type { Context } from '../rtl/context.ts';
-import { RtlLookupFunctionEntry, RtlVirtualUnwind, UNW_FLAG_NHANDLER, unwindLeaf } from '../rtl/unwind.ts';
-import { GuestException } from '../wdm/failures.ts';
-import { type GuestMemory, PageFault } from '../wdm/memory.ts';
-import type { Activation } from './activation.ts';
+import { walkStack } from '../rtl/stack-trace.ts';
+import type { GuestMemory } from '../wdm/memory.ts';
+import type { ActivationFrame } from './activation-frames.ts';
 
 const MAXIMUM_FRAMES = 64;
 
@@ -17,36 +16,22 @@ export interface StackTraceOptions {
   readonly memory: GuestMemory;
   readonly images: ImageTable;
   /** The activation whose establisher frame this is. */
-  readonly activationAt: (frame: number) => Activation | undefined;
+  readonly activationAt: (frame: number) => ActivationFrame | undefined;
 }
 
 /** Innermost first: image!function+offset (file:line). */
 export function stackFrames(start: Context, { memory, images, activationAt }: StackTraceOptions): string[] {
   const frames: string[] = [];
-  const context = start.clone();
-  for (let depth = 0; depth < MAXIMUM_FRAMES; depth++) {
-    const { rip } = context;
-    if (rip === 0) break;
-    try {
-      const entry = RtlLookupFunctionEntry(memory, images, rip);
-      if (!entry) {
-        frames.push(images.symbol(rip));
-        unwindLeaf(memory, context);
-        continue;
-      }
-      const { establisherFrame } = RtlVirtualUnwind(memory, UNW_FLAG_NHANDLER, rip, entry, context);
-      const activation = entry.pseudo ? activationAt(establisherFrame) : undefined;
-      frames.push(activation ? nameOf(activation, images) : images.symbol(depth === 0 ? rip : rip - 1));
-      if (activation?.kind === 'base') break;
-    } catch (error) {
-      if (!(error instanceof PageFault) && !(error instanceof GuestException)) throw error;
-      frames.push('(the stack cannot be read further)');
-      break;
-    }
+  for (const { rip, establisherFrame, pseudo } of walkStack(memory, images, start, MAXIMUM_FRAMES)) {
+    const activation = pseudo && establisherFrame !== undefined ? activationAt(establisherFrame) : undefined;
+    // A return address may be the first byte of the next line, or of the next function: the call is what counts.
+    const inner = frames.length === 0 || (pseudo && !activation);
+    frames.push(activation ? nameOf(activation, images) : images.symbol(inner ? rip : rip - 1));
+    if (activation?.kind === 'base') break;
   }
   return frames;
 }
 
-function nameOf(activation: Activation, images: ImageTable): string {
+function nameOf(activation: ActivationFrame, images: ImageTable): string {
   return activation.address === 0 ? `ntoskrnl!${activation.name}` : images.symbol(activation.address);
 }

@@ -14,36 +14,34 @@ export interface StackFrame {
   /** The instruction pointer in the frame: for all but the innermost where a call returns to. */
   readonly rip: Address;
   readonly rsp: Address;
+  /** Undefined in a leaf function. */
+  readonly establisherFrame: Address | undefined;
+  /** Of a TypeScript routine. */
+  readonly pseudo: boolean;
 }
 
-/** The frames from `context` outwards, at most `limit`. */
+/** The frames from `context` outwards, at most `limit`. The first may be nowhere: a call through a bad pointer. */
 export function walkStack(memory: GuestMemory, images: ImageTable, context: Context, limit: number): StackFrame[] {
   const frames: StackFrame[] = [];
   const at = context.clone();
+  let interrupted = true;
   try {
-    while (frames.length < limit) {
+    while (frames.length < limit && (at.rip !== 0 || interrupted)) {
       const { rip, rsp } = at;
-      frames.push({ rip, rsp });
+      const pseudo = images.find(rip)?.pseudo ?? false;
       const entry = RtlLookupFunctionEntry(memory, images, rip);
-      // Only the innermost frame can be a leaf, or outside every image (a call to nowhere).
-      if (!entry && frames.length > 1 && !images.find(rip)?.pseudo) break;
-      if (entry) RtlVirtualUnwind(memory, UNW_FLAG_NHANDLER, rip, entry, at);
-      else unwindLeaf(memory, at);
-      if (at.rip === 0 || at.rsp <= rsp) break;
+      // What has made a call is no leaf; a routine behind a trap address looks like one.
+      if (!entry && !pseudo && !interrupted) break;
+      const result = entry && RtlVirtualUnwind(memory, UNW_FLAG_NHANDLER, rip, entry, at);
+      if (!result) unwindLeaf(memory, at);
+      interrupted = result?.machineFrame ?? false;
+      frames.push({ rip, rsp, establisherFrame: result?.establisherFrame, pseudo });
+      if (at.rsp <= rsp) break;
     }
   } catch (error) {
     if (!(error instanceof PageFault || error instanceof GuestException)) throw error;
+    const { rip, rsp } = at;
+    if (frames.length === 0) frames.push({ rip, rsp, establisherFrame: undefined, pseudo: false });
   }
   return frames;
-}
-
-/** As `walkStack`, in words: "transfer!TransferRead+0x12 (transfer.c:34)". */
-export function describeStack(memory: GuestMemory, images: ImageTable, context: Context, limit = 64): string[] {
-  return walkStack(memory, images, context, limit).map(({ rip }, i) => {
-    if (i === 0) return images.symbol(rip);
-    // A return address may be the first byte of the next line, or of the next function: the call is what counts.
-    const line = images.find(rip - 1)?.line(rip - 1);
-    const place = images.symbol(rip).replace(/ \([^()]*\)$/, '');
-    return line ? `${place} (${line.file}:${line.line})` : place;
-  });
 }

@@ -55,6 +55,8 @@ export interface UnwindResult {
   readonly establisherFrame: Address;
   /** The language handler, if the function has one of the kind asked for and control was in its body. */
   readonly handler: { readonly routine: Address; readonly data: Address } | undefined;
+  /** The caller did not call: it was interrupted where RIP is. */
+  readonly machineFrame: boolean;
 }
 
 /** The function that covers an address; undefined in a leaf function or outside every image. */
@@ -98,7 +100,7 @@ export function RtlVirtualUnwind(
   const inProlog = offset < first.sizeOfProlog && !(first.flags & UNW_FLAG_CHAININFO);
   const establisherFrame = frameBase(context, first, inProlog ? offset : Number.POSITIVE_INFINITY);
   if (!inProlog && !pseudo && finishEpilogue(memory, controlPc, imageBase, entry, first, context)) {
-    return { establisherFrame, handler: undefined };
+    return { establisherFrame, handler: undefined, machineFrame: false };
   }
 
   let info = first;
@@ -114,6 +116,7 @@ export function RtlVirtualUnwind(
   const wanted = !inProlog && (info.flags & handlerType) !== 0;
   return {
     establisherFrame,
+    machineFrame,
     handler: wanted ? { routine: imageBase + memory.readU32(info.tail), data: info.tail + 4 } : undefined,
   };
 }
