@@ -178,8 +178,9 @@ export class Namespace {
 
   /** ObpLookupObjectName. PASSIVE_LEVEL: a parse procedure may call drivers. */
   *lookup(lookup: Lookup): Routine<Found> {
-    let { name, root = this.root } = lookup;
-    if (lookup.root === undefined || lookup.root === 0) {
+    let { name } = lookup;
+    let root = lookup.root || this.root;
+    if (!lookup.root) {
       if (!name.startsWith('\\')) return failed(STATUS_OBJECT_PATH_SYNTAX_BAD);
     } else if (this.#objects.typeOf(root) === this.Directory && name.startsWith('\\')) {
       return failed(STATUS_OBJECT_PATH_SYNTAX_BAD);
