@@ -1,11 +1,11 @@
 /** A driver in TypeScript: one device with buffered I/O, which gives back what was written to it last. */
-import { boot, type Nt, type TypeScriptDriver, wdm } from 'irpwright';
+import { boot, layouts, type Nt, ntstatus, type TypeScriptDriver, wdm } from 'irpwright';
 
 function echo(): TypeScriptDriver {
-  let last = new Uint8Array();
+  let last: Uint8Array = new Uint8Array();
 
   function* readOrWrite(nt: Nt, irp: number) {
-    const request = wdm.IRP.at(nt.memory, irp);
+    const request = layouts.IRP.at(nt.memory, irp);
     const stack = nt.IoGetCurrentIrpStackLocation(irp);
     const buffer = request.AssociatedIrp.SystemBuffer;
     if (stack.MajorFunction === wdm.IRP_MJ_WRITE) {
@@ -14,10 +14,10 @@ function echo(): TypeScriptDriver {
       last = last.slice(0, stack.Parameters.Read.Length);
       nt.memory.writeBytes(buffer, last);
     }
-    request.IoStatus.Status = wdm.STATUS_SUCCESS;
+    request.IoStatus.Status = ntstatus.STATUS_SUCCESS;
     request.IoStatus.Information = BigInt(last.length);
     yield* nt.IofCompleteRequest(irp, 0);
-    return wdm.STATUS_SUCCESS;
+    return ntstatus.STATUS_SUCCESS;
   }
 
   return {
@@ -26,7 +26,7 @@ function echo(): TypeScriptDriver {
       const dispatch = nt.routine('EchoDispatch', ['DeviceObject: ptr', 'Irp: ptr'], 'ntstatus', (_device, irp) =>
         readOrWrite(nt, irp),
       );
-      const { MajorFunction } = wdm.DRIVER_OBJECT.at(nt.memory, DriverObject);
+      const { MajorFunction } = layouts.DRIVER_OBJECT.at(nt.memory, DriverObject);
       for (const major of [
         wdm.IRP_MJ_CREATE,
         wdm.IRP_MJ_CLEANUP,
@@ -40,8 +40,8 @@ function echo(): TypeScriptDriver {
       const name = nt.unicodeString('\\Device\\Echo');
       const out = nt.alloca(8);
       const status = yield* nt.IoCreateDevice(DriverObject, 0, name, wdm.FILE_DEVICE_UNKNOWN, 0, false, out);
-      if (!wdm.NT_SUCCESS(status)) return status;
-      wdm.DEVICE_OBJECT.at(nt.memory, nt.memory.readPointer(out)).Flags |= wdm.DO_BUFFERED_IO;
+      if (!ntstatus.NT_SUCCESS(status)) return status;
+      layouts.DEVICE_OBJECT.at(nt.memory, nt.memory.readPointer(out)).Flags |= wdm.DO_BUFFERED_IO;
       return yield* nt.IoCreateSymbolicLink(nt.unicodeString('\\DosDevices\\Echo'), name);
     },
   };
