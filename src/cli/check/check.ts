@@ -160,8 +160,11 @@ class Check {
   }
 
   /** Ends a machine that is reported: its events become requests. Returns those. */
-  #keep(session: Session): RequestReport[] {
+  #keep(session: Session, stop?: Stop): RequestReport[] {
     const { requests, prints } = requestsOf(session.events, session.number, this.#requests.length + 1);
+    const stuck = requests.findLastIndex(({ ending }) => ending === 'never completed');
+    const last = requests[stuck];
+    if (stop instanceof Hang && last) requests[stuck] = { ...last, ending: 'never returned' };
     this.#requests.push(...requests);
     if (this.#prints.length === 0) this.#prints.push(...prints);
     this.#options.onEvents?.(session.events);
@@ -170,13 +173,13 @@ class Check {
 
   /** A stop outside the reported requests: at load, open or unload, or in a probe. */
   #stoppedWhile(session: Session, stop: Stop, during: string): void {
-    this.#judge(stop, this.#keep(session), during);
+    this.#judge(stop, this.#keep(session, stop), during);
   }
 
   #judge(stop: Stop, requests: readonly RequestReport[], during: string): void {
     if (stop instanceof BugCheck) this.#findings.push(findings.bugCheckFinding(stop, requests, during));
     if (stop instanceof Hang) {
-      const request = requests.findLast(({ ending }) => ending === 'never completed');
+      const request = requests.findLast(({ ending }) => ending === 'never returned');
       this.#findings.push(findings.hangFinding(stop, request, during));
     }
     if (stop instanceof Unsupported) this.#reason ??= `${stop.message}, which the driver needs ${during}`;

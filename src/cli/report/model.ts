@@ -65,6 +65,8 @@ export type Ending =
   /** The I/O manager refused the call: no IRP was sent. */
   | 'refused'
   | 'never completed'
+  /** The driver keeps the processor busy, or the calling thread waiting, for ever. */
+  | 'never returned'
   | 'stopped the machine';
 
 export interface RequestReport {

@@ -9,7 +9,7 @@
  * stack of drivers, pending, exceptions, debug prints, its own MDLs) follows on lines below.
  */
 import { IRP_MJ_NAMES } from '../../wdm/constants.ts';
-import type { RequestReport, Step } from './model.ts';
+import type { Ending, RequestReport, Step } from './model.ts';
 import { count, hex, placeText, printable, type Style, statusText } from './style.ts';
 
 type StepOf<K extends Step['kind']> = Extract<Step, { kind: K }>;
@@ -63,10 +63,11 @@ export function wayOf(request: RequestReport, style: Style): string {
   return named.length > 0 ? named.join(', ') : style.faint('no buffer');
 }
 
+const STUCK: ReadonlySet<Ending> = new Set(['stopped the machine', 'never completed', 'never returned']);
+
 /** Its outcome in the status column. */
 export function outcomeOf(request: RequestReport, style: Style): string {
-  if (request.ending === 'stopped the machine') return style.bad('bug check');
-  if (request.ending === 'never completed') return style.bad('never completed');
+  if (STUCK.has(request.ending)) return style.bad(request.ending);
   const status = request.status === undefined ? '' : statusText(style, request.status);
   return request.ending === 'refused' ? `${status} ${style.faint('(no IRP)')}` : status;
 }

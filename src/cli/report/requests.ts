@@ -81,6 +81,11 @@ export function requestsOf(events: readonly TraceEvent[], machine = 1, firstId =
     return made;
   };
 
+  const stopped = (event: TraceEvent) => {
+    const made = ownerOf(event);
+    if (made) made.ending = 'stopped the machine';
+  };
+
   const handlers: Handlers = {
     'device-created': event => {
       deviceNames.set(event.device, event.name ?? `unnamed device of ${event.driver}`);
@@ -187,10 +192,8 @@ export function requestsOf(events: readonly TraceEvent[], machine = 1, firstId =
       if (made) made.steps.push({ kind: 'print', text: event.text });
       else prints.push(event.text);
     },
-    'bug-check': event => {
-      const made = ownerOf(event);
-      if (made) made.ending = 'stopped the machine';
-    },
+    'bug-check': event => stopped(event),
+    unsupported: event => stopped(event),
   };
 
   for (const event of events) (handlers[event.type] as ((event: TraceEvent) => void) | undefined)?.(event);
