@@ -20,7 +20,7 @@ import { DpcQueue } from './dpc.ts';
 import type { ReturnAddresses } from './guest-stack.ts';
 import { checkpoint, type Routine } from './routine.ts';
 import { Scheduler, type SchedulerLimits } from './scheduler.ts';
-import type { SpecialApc, Thread } from './thread.ts';
+import type { SpecialApc, Thread, Wait } from './thread.ts';
 import type { TrapTable } from './traps.ts';
 import { type ExceptionFilter, tryExcept } from './try-except.ts';
 import { WAIT_INTERRUPTED, type Wait, WaitLists } from './wait.ts';

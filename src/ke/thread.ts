@@ -10,9 +10,9 @@ import type { Address } from '../wdm/address.ts';
 import { KTHREAD, type ViewOf } from '../wdm/layouts.ts';
 import type { GuestMemory } from '../wdm/memory.ts';
 import type { Activation, Resumption } from './activation.ts';
+import type { Alarm } from './clock.ts';
 import type { RegisterSnapshot } from './cpu.ts';
 import type { Routine } from './routine.ts';
-import type { Wait } from './wait.ts';
 
 export type ThreadState = 'initialized' | 'ready' | 'running' | 'waiting' | 'terminated';
 
@@ -24,6 +24,17 @@ export interface ProcessIdentity {
   /** The frame of its page-table root. */
   readonly root: number;
   readonly imageName: string;
+}
+
+/** A wait that is under way (wait.ts). */
+export interface Wait {
+  readonly thread: Thread;
+  readonly objects: readonly Address[];
+  readonly all: boolean;
+  readonly alertable: boolean;
+  /** At which the thread waits: APCs come in below APC_LEVEL only. */
+  readonly irql: number;
+  timeout: Alarm | undefined;
 }
 
 /** A kernel APC whose routine is ours: delivered below APC_LEVEL, in its thread's context, at APC_LEVEL. */

@@ -19,21 +19,10 @@ import {
 import { DISPATCHER_HEADER, KMUTANT } from '../wdm/layouts.ts';
 import type { GuestMemory } from '../wdm/memory.ts';
 import { STATUS_ABANDONED_WAIT_0, STATUS_WAIT_0 } from '../wdm/ntstatus.ts';
-import type { Alarm } from './clock.ts';
-import type { Thread } from './thread.ts';
+import type { Thread, Wait } from './thread.ts';
 
 /** Resumes a wait that must be tried again: an APC ran in between. Never seen outside the kernel. */
 export const WAIT_INTERRUPTED = 0x0000_0100;
-
-export interface Wait {
-  readonly thread: Thread;
-  readonly objects: readonly Address[];
-  readonly all: boolean;
-  readonly alertable: boolean;
-  /** At which the thread waits: APCs come in below APC_LEVEL only. */
-  readonly irql: number;
-  timeout: Alarm | undefined;
-}
 
 export class WaitLists {
   readonly #memory: GuestMemory;
