@@ -23,7 +23,7 @@ import { Scheduler, type SchedulerLimits } from './scheduler.ts';
 import type { SpecialApc, Thread, Wait } from './thread.ts';
 import type { TrapTable } from './traps.ts';
 import { type ExceptionFilter, tryExcept } from './try-except.ts';
-import { WAIT_INTERRUPTED, type Wait, WaitLists } from './wait.ts';
+import { WAIT_INTERRUPTED, WaitLists } from './wait.ts';
 
 export const MAXIMUM_WAIT_OBJECTS = 64;
 
