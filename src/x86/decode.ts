@@ -200,7 +200,7 @@ export class InstructionDecoder {
       string: {
         size: (raw.isStringInstruction ? this.#memorySize(raw.memorySize) || 1 : 1) as IntegerSize,
         segment: this.#segment(segmentPrefix),
-        addressSize: raw.isStringInstruction && this.#hasShortAddress(raw) ? 4 : 8,
+        addressSize: this.#hasShortAddress(raw) ? 4 : 8,
       },
     };
   }

@@ -29,6 +29,12 @@ export function readOperand(cpu: HelperContext, i: Instruction, n: number, size:
   }
 }
 
+/** Reads an operand that will be written, too: memory that cannot be written faults as a write does. */
+export function readForUpdate(cpu: HelperContext, i: Instruction, n: number): bigint {
+  if (i.operands[n]!.kind === 'memory') cpu.check(cpu.effectiveAddress(i), operandSize(i, n), 'write');
+  return readOperand(cpu, i, n);
+}
+
 export function writeOperand(cpu: HelperContext, i: Instruction, n: number, value: bigint): void {
   const operand = i.operands[n]!;
   if (operand.kind === 'memory')

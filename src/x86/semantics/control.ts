@@ -11,12 +11,23 @@ import { LEAVE } from '../layout.ts';
 import { addRsp, pushValue, RSP } from './move.ts';
 
 const RCX = 1;
+const VECTOR_GENERAL_PROTECTION = 13;
+
+/** A transfer to what is no address is #GP at the transfer, before it has any effect. */
+function checkTarget(e: Emitter, target: number): void {
+  e.w.get(target).i64(16).op('i64.shl').i64(16).op('i64.shr_s').get(target).op('i64.ne').if();
+  e.raise(VECTOR_GENERAL_PROTECTION);
+  e.w.end();
+}
 
 const call: Emit = (e, i) => {
   const operand = i.operands[0]!;
   const back = e.temp('i64');
   let target = -1;
-  if (operand.kind !== 'branch') target = e.read(i, 0, 8).save('i64');
+  if (operand.kind !== 'branch') {
+    target = e.read(i, 0, 8).save('i64');
+    checkTarget(e, target);
+  }
   e.w.i64(BigInt(i.next)).set(back);
   pushValue(e, back, 8);
   e.retire();
@@ -31,6 +42,7 @@ const jump: Emit = (e, i) => {
   // A direct one is the end of its block and needs no code of its own.
   if (i.operands[0]?.kind === 'branch') return;
   const target = e.read(i, 0, 8).save('i64');
+  checkTarget(e, target);
   e.retire().w.get(target);
   e.leave(LEAVE.check);
 };
@@ -38,6 +50,7 @@ const jump: Emit = (e, i) => {
 const ret: Emit = (e, i) => {
   const operand = i.operands[0];
   const target = e.getGpr(RSP, 8).loadAt(8).save('i64');
+  checkTarget(e, target);
   addRsp(e, 8 + (operand?.kind === 'immediate' ? Number(operand.value) : 0));
   e.retire().w.get(target);
   e.leave(LEAVE.check);

@@ -164,14 +164,24 @@ const cmpxchg: Emit = (e, i) => {
   const replacement = e.read(i, 1).save(type);
   const accumulator = e.getGpr(RAX, size).save(type);
   const [old, equal] = [e.temp(type), e.temp('i32')];
-  // The destination is written in both cases.
-  e.update(i, 0, () => {
+  const compare = () => {
     e.w.tee(old).get(accumulator);
     e.typed(size, 'eq').w.set(equal);
-    e.w.get(replacement).get(old).get(equal).op('select');
-  });
-  // The accumulator is written only if they differ: a 32-bit one keeps its upper half otherwise.
-  e.w.get(equal).op('i32.eqz').if();
+  };
+  // Memory is written in both cases; of two registers one is, and the other keeps its upper half.
+  if (i.operands[0]?.kind === 'memory') {
+    e.update(i, 0, () => {
+      compare();
+      e.w.get(replacement).get(old).get(equal).op('select');
+    });
+    e.w.get(equal).op('i32.eqz').if();
+  } else {
+    e.read(i, 0);
+    compare();
+    e.w.get(equal).if();
+    e.write(i, 0, () => e.w.get(replacement));
+    e.w.else();
+  }
   e.w.get(old);
   e.setGpr(RAX, size).w.end();
   e.setFlags(KIND.SUB, size, accumulator, old);

@@ -1,7 +1,7 @@
 /** shld, shrd, rcl and rcr in TypeScript: rare, and their flags are intricate. */
 import { FLAG } from '../flags.ts';
 import { type Helper, STAY } from '../helper.ts';
-import { maskOf, operandSize, readOperand, writeOperand } from '../operands.ts';
+import { maskOf, operandSize, readForUpdate, readOperand, writeOperand } from '../operands.ts';
 
 export function shiftDoubleHelper(left: boolean): Helper {
   return (cpu, i) => {
@@ -9,7 +9,7 @@ export function shiftDoubleHelper(left: boolean): Helper {
     const bits = BigInt(size * 8);
     const mask = maskOf(size);
     const count = readOperand(cpu, i, 2, 1) & (size === 8 ? 63n : 31n);
-    const a = readOperand(cpu, i, 0);
+    const a = readForUpdate(cpu, i, 0);
     const b = readOperand(cpu, i, 1);
     // A count above the size (16-bit operands only) is undefined; the bits then come round from the source again.
     const wide = left ? (a << (2n * bits)) | (b << bits) | a : (a << (2n * bits)) | (b << bits) | a;
@@ -33,7 +33,7 @@ export function rotateCarryHelper(left: boolean): Helper {
     const bits = BigInt(size * 8);
     const masked = readOperand(cpu, i, 1, 1) & (size === 8 ? 63n : 31n);
     const count = masked % (bits + 1n);
-    const a = readOperand(cpu, i, 0);
+    const a = readForUpdate(cpu, i, 0);
     const flags = cpu.registers.statusFlags();
     const carry = BigInt(flags & FLAG.CF);
     const wide = (carry << bits) | a;

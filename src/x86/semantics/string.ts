@@ -46,7 +46,6 @@ const run =
       count -= BigInt(iterations);
       if (repeated) registers.setGpr(GPR.RCX, count);
     };
-    if (repeated && count === 0n && addressSize === 4) advance(0);
     while (count > 0n) {
       const source = sourceAddress(cpu, i, registers.gpr(GPR.RSI) & mask);
       const destination = registers.gpr(GPR.RDI) & mask;
@@ -62,7 +61,27 @@ const run =
     return STAY;
   };
 
-const min = (a: bigint, b: number) => (a < BigInt(b) ? Number(a) : b);
+/** Bulk operations are cut here, so that lists of pages stay short. */
+const MAX_BULK = 1 << 22;
+
+function bulkBytes(count: bigint, size: number): number {
+  return count < BigInt(MAX_BULK) ? Number(count) * size : MAX_BULK * size;
+}
+
+/** Copies a run upwards, as a loop over elements would: over itself, the pattern repeats. */
+function copyRun(memory: Uint8Array, to: number, from: number, length: number): void {
+  const period = to - from;
+  if (period <= 0 || period >= length) {
+    memory.copyWithin(to, from, from + length);
+    return;
+  }
+  for (let done = 0; done < length; ) {
+    // What has been copied already can be copied again: the piece doubles.
+    const piece = Math.min(period + done, length - done);
+    memory.copyWithin(to + done, from, from + piece);
+    done += piece;
+  }
+}
 
 const movs: StringOperation = {
   source: true,
@@ -75,22 +94,36 @@ const movs: StringOperation = {
   },
   bulk(cpu, i, source, destination, count) {
     const { size } = i.string;
-    const bytes = min(count, 0x1_0000 / size) * size;
-    const from = cpu.run(source, bytes, 'read', size);
-    const to = from && cpu.run(destination, from.length, 'write', size);
-    if (!from || !to) return 0;
-    const length = Math.min(from.length, to.length);
+    const from = cpu.range(source, bulkBytes(count, size), 'read');
+    const to = cpu.range(destination, from.length, 'write');
+    let length = to.length - (to.length % size);
+    if (length === 0) return 0;
     const { bytes: memory } = cpu;
-    // Forwards over itself the pattern repeats: memmove would not.
-    if (to.at > from.at && to.at < from.at + length) {
-      const period = to.at - from.at;
-      if (period < size) return 0;
-      for (let done = 0; done < length; ) {
-        const piece = Math.min(period, length - done);
-        memory.copyWithin(to.at + done, from.at + done, from.at + done + piece);
-        done += piece;
+    const copies: [to: number, from: number, size: number][] = [];
+    for (let done = 0, f = 0, t = 0, inFrom = 0, inTo = 0; done < length; ) {
+      const [a, b] = [from.pieces[f]!, to.pieces[t]!];
+      const bytes = Math.min(a.size - inFrom, b.size - inTo, length - done);
+      const period = b.at + inTo - (a.at + inFrom);
+      // Elements that overlap themselves, or frames in another order than pages: one at a time.
+      if (period > 0 && period < size) {
+        length = done - (done % size);
+        break;
       }
-    } else memory.copyWithin(to.at, from.at, from.at + length);
+      copies.push([b.at + inTo, a.at + inFrom, bytes]);
+      done += bytes;
+      inFrom += bytes;
+      inTo += bytes;
+      if (inFrom === a.size) [f, inFrom] = [f + 1, 0];
+      if (inTo === b.size) [t, inTo] = [t + 1, 0];
+    }
+    if (length === 0) return 0;
+    from.tell(length);
+    to.tell(length);
+    let left = length;
+    for (const [target, origin, bytes] of copies) {
+      copyRun(memory, target, origin, Math.min(bytes, left));
+      left -= Math.min(bytes, left);
+    }
     return length / size;
   },
 };
@@ -104,21 +137,27 @@ const stos: StringOperation = {
   },
   bulk(cpu, i, _source, destination, count) {
     const { size } = i.string;
-    const to = cpu.run(destination, min(count, 0x1_0000 / size) * size, 'write', size);
-    if (!to) return 0;
-    const { bytes: memory } = cpu;
+    const to = cpu.range(destination, bulkBytes(count, size), 'write');
+    const length = to.length - (to.length % size);
+    if (length === 0) return 0;
+    to.tell(length);
+    const pattern = new Uint8Array(size);
     let value = cpu.registers.gpr(GPR.RAX);
-    const low = Number(value & 0xffn);
-    for (let n = 0; n < size; n++, value >>= 8n) memory[to.at + n] = Number(value & 0xffn);
-    let uniform = true;
-    for (let n = 1; n < size; n++) uniform &&= memory[to.at + n] === low;
-    if (uniform) memory.fill(low, to.at, to.at + to.length);
-    else {
-      for (let done = size; done < to.length; done *= 2) {
-        memory.copyWithin(to.at + done, to.at, to.at + Math.min(done, to.length - done));
+    for (let n = 0; n < size; n++, value >>= 8n) pattern[n] = Number(value & 0xffn);
+    const uniform = pattern.every(byte => byte === pattern[0]);
+    let done = 0;
+    for (const { at, size: whole } of to.pieces) {
+      const bytes = Math.min(whole, length - done);
+      if (uniform) cpu.bytes.fill(pattern[0]!, at, at + bytes);
+      else {
+        // The pattern goes on where the last piece left it, then doubles.
+        const first = Math.min(size, bytes);
+        for (let n = 0; n < first; n++) cpu.bytes[at + n] = pattern[(done + n) % size]!;
+        copyRun(cpu.bytes, at + first, at, bytes - first);
       }
+      done += bytes;
     }
-    return to.length / size;
+    return length / size;
   },
 };
 

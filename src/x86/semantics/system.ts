@@ -2,7 +2,7 @@
  * System instructions: nearly all performed by system-helpers.ts; here stands which, and which end their block.
  */
 import type { Instruction } from '../decode.ts';
-import type { Emit, Family } from '../emitter.ts';
+import { type Emit, type Family, memoryOf } from '../emitter.ts';
 import type { Helper } from '../helper.ts';
 import * as helpers from './system-helpers.ts';
 
@@ -15,6 +15,8 @@ const ending =
   e =>
     void e.helpAndLeave(helper);
 const nothing: Emit = () => {};
+/** clflush: nothing but the fault that a load would take. */
+const touch: Emit = (e, i) => void e.load(memoryOf(i.operands[0]!), 1).w.op('drop');
 
 /** After these, RIP, the mapping, or what may interrupt is another. */
 const ENDING: Family = {
@@ -65,8 +67,8 @@ export const system: Family = {
   Lfence: nothing,
   Sfence: nothing,
   Mfence: nothing,
-  Clflush: nothing,
-  Clflushopt: nothing,
+  Clflush: touch,
+  Clflushopt: touch,
   Prefetchnta: nothing,
   Prefetcht0: nothing,
   Prefetcht1: nothing,
