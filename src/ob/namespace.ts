@@ -8,7 +8,7 @@
  *
  * \?? is another name of \GLOBAL?? here (there is one session), and \DosDevices is a symbolic link to \??.
  */
-import type { Routine } from '../ke/routine.ts';
+import { isRoutine, type Routine } from '../ke/routine.ts';
 import type { Address } from '../wdm/address.ts';
 import {
   STATUS_INSUFFICIENT_RESOURCES,
@@ -197,7 +197,8 @@ export class Namespace {
         this.#objects.ObfReferenceObject(object); // it must not go while its driver is called
         const { context, attributes, accessMode, desiredAccess } = lookup;
         const request = { remainingName: rest, context, attributes, accessMode, desiredAccess };
-        const result = yield* type.procedures.parse(object, request);
+        const parsed = type.procedures.parse(object, request);
+        const result = isRoutine(parsed) ? yield* parsed : parsed;
         yield* this.#objects.ObfDereferenceObject(object);
         if (result.kind === 'failed') return failed(result.status);
         if (result.kind === 'object') return yield* this.#ofType(result, lookup.type);

@@ -4,7 +4,7 @@
  * The rooms above (I/O, processes) register a type and hand down its procedures; that is how a closing handle becomes
  * IRP_MJ_CLEANUP and a lookup becomes IRP_MJ_CREATE without this room knowing of either.
  */
-import type { MaybeRoutine, Routine } from '../ke/routine.ts';
+import type { MaybeRoutine } from '../ke/routine.ts';
 import type { Address } from '../wdm/address.ts';
 import { GENERIC_ALL, GENERIC_EXECUTE, GENERIC_READ, GENERIC_WRITE } from '../wdm/constants.ts';
 
@@ -46,7 +46,7 @@ export interface ObjectProcedures {
   /** The last reference is gone; the memory goes back to pool afterwards. PASSIVE_LEVEL, any thread. */
   delete?(object: Address): MaybeRoutine<void>;
   /** A path leads through the object. */
-  parse?(object: Address, request: ParseRequest): Routine<ParseResult>;
+  parse?(object: Address, request: ParseRequest): MaybeRoutine<ParseResult>;
 }
 
 export interface ObjectTypeOptions {
