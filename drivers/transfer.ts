@@ -166,7 +166,7 @@ class TransferDriver {
         : Flags & wdm.DO_DIRECT_IO
           ? wdm.METHOD_OUT_DIRECT
           : wdm.METHOD_NEITHER;
-    const data = yield* this.#dataBuffer(irp, method, Length);
+    const data = this.#dataBuffer(irp, method, Length);
     this.#look(device, state, irp, stack, reads ? [0, Length] : [Length, 0], data);
     return yield* this.#data(state, irp, data, reads, found =>
       reads ? this.#fromStore(state, found, 0) : this.#toStore(state, found, 0),
@@ -182,7 +182,7 @@ class TransferDriver {
       return yield* this.#complete(irp, yield* settle(control(state, irp, InputBufferLength, OutputBufferLength)));
     const request = this.#requests.get(code);
     if (!request) return yield* this.#complete(irp, failed(nt.STATUS_INVALID_DEVICE_REQUEST));
-    const data = yield* this.#dataBuffer(irp, wdm.METHOD_FROM_CTL_CODE(code), OutputBufferLength);
+    const data = this.#dataBuffer(irp, wdm.METHOD_FROM_CTL_CODE(code), OutputBufferLength);
     this.#look(device, state, irp, stack, [InputBufferLength, OutputBufferLength], data);
     const fills = code !== api.IOCTL_TRANSFER_PUT_IN_DIRECT;
     return yield* this.#data(state, irp, data, fills, found => request(state, irp, stack, found));
@@ -281,7 +281,7 @@ class TransferDriver {
       });
     if (length === 0) return done(0);
     return yield* this.#tried(function* () {
-      yield* kernel.ProbeForRead(input, length, 1);
+      kernel.ProbeForRead(input, length, 1);
       yield* kernel.ProbeForWrite(data.address, Math.min(length, data.length), 1);
       return reverse();
     });
@@ -319,11 +319,11 @@ class TransferDriver {
     });
     let outcome = locked;
     if (nt.NT_SUCCESS(locked.status)) {
-      const mapped = yield* this.#systemAddress(mdl);
+      const mapped = this.#systemAddress(mdl);
       outcome = mapped === 0 ? failed(nt.STATUS_INSUFFICIENT_RESOURCES) : yield* settle(use(mapped));
-      yield* this.#nt.MmUnlockPages(mdl);
+      this.#nt.MmUnlockPages(mdl);
     }
-    yield* this.#nt.IoFreeMdl(mdl);
+    this.#nt.IoFreeMdl(mdl);
     return outcome;
   }
 
@@ -358,22 +358,22 @@ class TransferDriver {
   // ----- Buffers
 
   /** undefined: the MDL could not be mapped. */
-  *#dataBuffer(irp: Address, method: number, length: number): Routine<DataBuffer | undefined> {
+  #dataBuffer(irp: Address, method: number, length: number): DataBuffer | undefined {
     const view = IRP.at(this.#nt.memory, irp);
     if (method === wdm.METHOD_BUFFERED) return { address: view.AssociatedIrp.SystemBuffer, length, raw: false };
     if (method === wdm.METHOD_NEITHER) return { address: view.UserBuffer, length, raw: true };
     if (view.MdlAddress === 0) return { address: 0, length: 0, raw: false };
-    const address = yield* this.#systemAddress(view.MdlAddress);
+    const address = this.#systemAddress(view.MdlAddress);
     return address === 0 ? undefined : { address, length, raw: false };
   }
 
   /** MmGetSystemAddressForMdlSafe */
-  *#systemAddress(mdl: Address): Routine<Address> {
+  #systemAddress(mdl: Address): Address {
     const view = MDL.at(this.#nt.memory, mdl);
     const mapped = wdm.MDL_MAPPED_TO_SYSTEM_VA | wdm.MDL_SOURCE_IS_NONPAGED_POOL;
     if (view.MdlFlags & mapped) return view.MappedSystemVa;
     const priority = wdm.NormalPagePriority | wdm.MdlMappingNoExecute;
-    return yield* this.#nt.MmMapLockedPagesSpecifyCache(mdl, wdm.KernelMode, wdm.MmCached, 0, false, priority);
+    return this.#nt.MmMapLockedPagesSpecifyCache(mdl, wdm.KernelMode, wdm.MmCached, 0, 0, priority);
   }
 
   /** Runs `use` on the data buffer; if that is a raw user address, after a probe and with exceptions as its outcome. */
@@ -386,7 +386,7 @@ class TransferDriver {
     if (!data.raw) return use(data.address);
     const kernel = this.#nt;
     return yield* this.#tried(function* () {
-      if (access === 'read') yield* kernel.ProbeForRead(data.address, length, 1);
+      if (access === 'read') kernel.ProbeForRead(data.address, length, 1);
       else yield* kernel.ProbeForWrite(data.address, length, 1);
       return use(data.address);
     });
