@@ -20,14 +20,14 @@ import type { Trace } from '../etw/trace.ts';
 import { PageTables } from '../hw/page-tables.ts';
 import { Ram } from '../hw/ram.ts';
 import type { Routine } from '../ke/routine.ts';
-import type { Address } from '../wdm/address.ts';
-import { PAGE_EXECUTE_READWRITE } from '../wdm/constants-mm.ts';
+import { type Address, PAGE_SIZE } from '../wdm/address.ts';
+import { NonPagedPoolNx, PAGE_EXECUTE_READWRITE } from '../wdm/constants-mm.ts';
 import type { Access, GuestMemory } from '../wdm/memory.ts';
 import { MemoryAccess } from './access.ts';
 import { ImagePages } from './image-pages.ts';
 import { type KernelStack, KernelStacks } from './kernel-stacks.ts';
 import { defaultRegionPages, type RegionPages } from './layout.ts';
-import { Mdls } from './mdl/mdl.ts';
+import { MDL_TAG, Mdls } from './mdl/mdl.ts';
 import { MdlMappings } from './mdl/mdl-mappings.ts';
 import { MdlPages } from './mdl/mdl-pages.ts';
 import { FRAME_SYSTEM, PfnDatabase } from './pfn.ts';
@@ -179,6 +179,25 @@ export class MemoryManager {
   }
   MmGetPhysicalAddress(address: Address): bigint {
     return this.access.MmGetPhysicalAddress(address);
+  }
+
+  /** A system address of the frame; 0 if it has none. */
+  MmGetVirtualForPhysical(physical: bigint): Address {
+    const frame = Number(physical / BigInt(PAGE_SIZE));
+    for (const region of Object.values(this.system.regions)) {
+      for (let page = 0; page < region.pages; page++) {
+        if (region.frameAt(page) === frame) return region.addressOf(page) + Number(physical % BigInt(PAGE_SIZE));
+      }
+    }
+    return 0;
+  }
+  /** PHYSICAL_MEMORY_RANGE entries (base, bytes), a zero one last, in pool that the caller frees; 0 if there is none. */
+  MmGetPhysicalMemoryRanges(): Address {
+    const ranges = this.pool.allocate(NonPagedPoolNx, 32, MDL_TAG);
+    if (ranges === 0) return 0;
+    const values = [PAGE_SIZE, (this.ram.frames - 1) * PAGE_SIZE, 0, 0];
+    for (const [i, value] of values.entries()) this.memory.writeU64(ranges + i * 8, BigInt(value));
+    return ranges;
   }
 
   // MDLs (mdl/)
