@@ -3,7 +3,7 @@
  *
  * Invariants: an access checks every page that it touches before it moves a byte, so a PageFault leaves memory as it
  * was; a supervisor may not write a read-only page (CR0.WP is set), a user may touch only pages with PTE_USER. Observers
- * of watched pages (watch.ts) see TypeScript's accesses as they see translated code's: one call an operation and page.
+ * of watched pages (watch.ts) see TypeScript's accesses as they see translated code's: one call an operation.
  *
  * With a TLB the address space is the processor's current one; without, the one that `root` names.
  */
@@ -12,7 +12,7 @@ import { type Access, type GuestMemory, PageFault } from '../wdm/memory.ts';
 import type { PageTables } from './page-tables.ts';
 import { RAM_BASE, type Ram } from './ram.ts';
 import { type Tlb, walkPageTables } from './tlb.ts';
-import type { DeviceRegisters } from './watch.ts';
+import { type DeviceRegisters, Notices } from './watch.ts';
 
 /** Bytes that lie together: in guest memory, or behind a device's registers. */
 interface Piece {
@@ -214,7 +214,8 @@ export class VirtualMemory implements GuestMemory {
   #pieces(address: Address, length: number, access: 'read' | 'write', value?: bigint): Piece[] {
     const { watches } = this.#ram;
     const pieces: Piece[] = [];
-    const told: (() => void)[] = [];
+    let notices: Notices | undefined;
+    const codeWrites: (() => void)[] = [];
     for (let at = address; at < address + length; ) {
       const page = pageOf(at);
       const size = Math.min(PAGE_SIZE - (at - page), address + length - at);
@@ -222,16 +223,17 @@ export class VirtualMemory implements GuestMemory {
       const frame = (host - RAM_BASE) >>> PAGE_SHIFT;
       const observers = watches.observers(page, frame);
       if (access === 'write' && watches.codeFrames[frame]) {
-        told.push(() => watches.onCodeWrite(frame, host & (PAGE_SIZE - 1), size));
+        codeWrites.push(() => watches.onCodeWrite(frame, host & (PAGE_SIZE - 1), size));
       }
       if (observers) {
-        const seen = { address: at, size, access, user: this.#user, value: size === length ? value : undefined };
-        for (const observer of observers) told.push(() => observer.access?.(seen));
+        notices ??= new Notices();
+        notices.add(observers, at, size);
       }
       pieces.push({ at: host, address: at, size, device: observers?.find(o => o.device)?.device });
       at += size;
     }
-    for (const tell of told) tell();
+    for (const tell of codeWrites) tell();
+    notices?.tell(access, this.#user, pieces.length === 1 ? value : undefined);
     return pieces;
   }
 }

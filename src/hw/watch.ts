@@ -36,6 +36,31 @@ export interface Watch {
   remove(): void;
 }
 
+/** What an observer is to be told of an operation: pages that follow each other make one range. */
+export class Notices {
+  readonly #list: { readonly observer: PageObserver; readonly address: Address; size: number }[] = [];
+
+  add(observers: readonly PageObserver[], address: Address, size: number): void {
+    for (const observer of observers) {
+      const last = this.#list.findLast(notice => notice.observer === observer);
+      if (last && last.address + last.size === address) last.size += size;
+      else this.#list.push({ observer, address, size });
+    }
+  }
+
+  get empty(): boolean {
+    return this.#list.length === 0;
+  }
+
+  /** Tells everyone of what lies below `end`. */
+  tell(access: 'read' | 'write', user: boolean, value?: bigint, end = Number.POSITIVE_INFINITY): void {
+    for (const { observer, address, size } of this.#list) {
+      const told = Math.min(size, end - address);
+      if (told > 0) observer.access?.({ address, size: told, access, user, value });
+    }
+  }
+}
+
 export class Watches {
   readonly #pages = new Map<number, PageObserver[]>();
   readonly #frames = new Map<number, PageObserver[]>();

@@ -197,6 +197,9 @@ function insert(map: Map<Address, Region[]>, key: Address, region: Region): void
 
 function index<K>(map: Map<K, Set<Region>>, key: K): Set<Region> {
   let set = map.get(key);
-  if (!set) map.set(key, (set = new Set()));
+  if (!set) {
+    set = new Set();
+    map.set(key, set);
+  }
   return set;
 }

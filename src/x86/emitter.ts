@@ -201,7 +201,10 @@ export class Emitter {
   /** A local for this instruction; its content is undefined at first. */
   temp(type: ValueType): number {
     let pool = this.#temps.get(type);
-    if (!pool) this.#temps.set(type, (pool = { locals: [], used: 0 }));
+    if (!pool) {
+      pool = { locals: [], used: 0 };
+      this.#temps.set(type, pool);
+    }
     if (pool.used === pool.locals.length) pool.locals.push(this.#local(type));
     return pool.locals[pool.used++]!;
   }
@@ -262,12 +265,18 @@ export class Emitter {
 
   #gpr(index: number): number {
     let local = this.usedGprs.get(index);
-    if (local === undefined) this.usedGprs.set(index, (local = this.#local('i64')));
+    if (local === undefined) {
+      local = this.#local('i64');
+      this.usedGprs.set(index, local);
+    }
     return local;
   }
   #xmm(index: number): number {
     let local = this.usedXmms.get(index);
-    if (local === undefined) this.usedXmms.set(index, (local = this.#local('v128')));
+    if (local === undefined) {
+      local = this.#local('v128');
+      this.usedXmms.set(index, local);
+    }
     return local;
   }
 

@@ -8,6 +8,7 @@
 import type { Address } from '../wdm/address.ts';
 import type { Instruction } from './decode.ts';
 import type { RegisterFile } from './registers.ts';
+import type { GuestRange } from './slow-access.ts';
 
 export const STAY = -1;
 
@@ -38,9 +39,9 @@ export interface HelperContext {
   write(address: bigint, size: number, value: bigint): void;
   /** Throws unless `size` bytes (any number) may be accessed. */
   check(address: bigint, size: number, access: 'read' | 'write'): void;
-  /** Several iterations of a string instruction at once: how many bytes from `address` on are one run in the WebAssembly memory. */
-  run(address: bigint, bytes: number, access: 'read' | 'write', element: number): Run | undefined;
-  /** The WebAssembly memory that runs lie in. */
+  /** As much of a range as can be accessed in bulk. */
+  range(address: bigint, bytes: number, access: 'read' | 'write'): GuestRange;
+  /** The WebAssembly memory that a range's pieces lie in. */
   readonly bytes: Uint8Array;
   raise(vector: number, errorCode?: number): never;
   /** Leaves with the fault as a trap: RIP stays after the instruction. */
@@ -48,10 +49,4 @@ export interface HelperContext {
   unsupported(what: string): never;
   /** The next number of the seeded generator, 64 bits. */
   random(): bigint;
-}
-
-export interface Run {
-  /** Offset in the WebAssembly memory. */
-  readonly at: number;
-  readonly length: number;
 }

@@ -30,7 +30,7 @@ import { discover } from './discover.ts';
 import type { Site } from './emitter.ts';
 import type { Exit, InstructionObserver } from './exit.ts';
 import { emitFor } from './families.ts';
-import type { HelperContext, Ports, Run } from './helper.ts';
+import type { HelperContext, Ports } from './helper.ts';
 import { FUEL, JUMP_OBSERVED, JUMP_PLAIN, LEAVE, MISS_ADDRESS, SCRATCH, SCRATCH_SIZE } from './layout.ts';
 import { IMPORTS, translate } from './region.ts';
 import { RegisterFile } from './registers.ts';
@@ -251,7 +251,10 @@ export class Processor {
     const pages = new Map<Address, number>();
     const hostOf = (page: Address) => {
       let at = pages.get(page);
-      if (at === undefined) pages.set(page, (at = this.#tlb.probe(page, 'execute')));
+      if (at === undefined) {
+        at = this.#tlb.probe(page, 'execute');
+        pages.set(page, at);
+      }
       return at;
     };
     const bytes = (address: Address) => {
@@ -459,7 +462,7 @@ export class Processor {
         slow.write(addressOf(address), size, SCRATCH);
       },
       check: (address, size, access) => slow.check(addressOf(address), size, access),
-      run: (address, size, access, element): Run | undefined => slow.run(addressOf(address), size, access, element),
+      range: (address, size, access) => slow.range(addressOf(address), size, access),
       raise: (vector, errorCode = 0) => processor.#raise(vector, errorCode, 0),
       trap(vector) {
         processor.#fault = { kind: 'fault', vector, errorCode: 0, address: 0 };

@@ -6,7 +6,7 @@
  */
 import { RAM_BASE, type Ram } from '../hw/ram.ts';
 import { ABSENT, type Tlb } from '../hw/tlb.ts';
-import type { DeviceRegisters, PageObserver } from '../hw/watch.ts';
+import { type DeviceRegisters, Notices, type PageObserver } from '../hw/watch.ts';
 import { type Address, NON_CANONICAL, PAGE_SHIFT, PAGE_SIZE, pageOf } from '../wdm/address.ts';
 
 interface Piece {
@@ -15,6 +15,15 @@ interface Piece {
   readonly size: number;
   readonly frame: number;
   readonly observers: readonly PageObserver[] | undefined;
+}
+
+/** Guest memory for a bulk operation. */
+export interface GuestRange {
+  readonly length: number;
+  /** Where its bytes lie in the WebAssembly memory, in order. */
+  readonly pieces: readonly { readonly at: number; readonly size: number }[];
+  /** Tells observers that the first bytes are about to be accessed. */
+  tell(bytes: number): void;
 }
 
 /** What an access meets on its way; the processor. */
@@ -84,26 +93,42 @@ export class SlowAccess {
     this.#pieces(address, size, access);
   }
 
-  /** Bytes from `address` on, at most `size` and within its page, as one run; observers have been told. */
-  run(
-    address: Address,
-    size: number,
-    access: 'read' | 'write',
-    element: number,
-  ): { at: number; length: number } | undefined {
-    if (address === NON_CANONICAL) return undefined;
-    const whole = Math.min(size, PAGE_SIZE - (address - pageOf(address)));
-    const length = whole - (whole % element);
-    if (length === 0) return undefined;
-    const hit = this.#tlb.lookup(address, length, access === 'write');
-    if (hit >= 0) return { at: hit, length };
-    const at = this.#tlb.probe(address, access);
-    if (at < 0) return undefined;
+  /**
+   * As much of [address, address + size) as can be accessed in bulk: it ends before a page that faults, is a device's or
+   * (for a write) holds translated code.
+   */
+  range(address: Address, size: number, access: 'read' | 'write'): GuestRange {
     const { watches } = this.#ram;
-    const frame = (at - RAM_BASE) >>> PAGE_SHIFT;
-    if (watches.observers(pageOf(address), frame) || (access === 'write' && watches.codeFrames[frame]))
-      return undefined;
-    return { at, length };
+    const pieces: { at: number; size: number }[] = [];
+    const notices = new Notices();
+    let length = 0;
+    while (length < size && address + length !== NON_CANONICAL) {
+      const from = address + length;
+      const page = pageOf(from);
+      const bytes = Math.min(PAGE_SIZE - (from - page), size - length);
+      let at = this.#tlb.lookup(from, bytes, access === 'write');
+      if (at < 0) {
+        at = this.#tlb.probe(from, access);
+        if (at < 0) break;
+        const frame = (at - RAM_BASE) >>> PAGE_SHIFT;
+        const observers = watches.observers(page, frame);
+        if (deviceOf(observers) || (access === 'write' && watches.codeFrames[frame])) break;
+        if (observers) notices.add(observers, from, bytes);
+      }
+      const last = pieces.at(-1);
+      if (last && last.at + last.size === at) last.size += bytes;
+      else pieces.push({ at, size: bytes });
+      length += bytes;
+    }
+    return {
+      length,
+      pieces,
+      tell: told => {
+        if (notices.empty) return;
+        this.#events.observe();
+        notices.tell(access, false, undefined, address + told);
+      },
+    };
   }
 
   #probe(address: Address, access: 'read' | 'write'): number {
