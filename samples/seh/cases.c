@@ -492,3 +492,18 @@ NTSTATUS SehRun(ULONG Case, PSEH_LOG Log)
     Cases[Case](Log);
     return STATUS_SUCCESS;
 }
+
+VOID SehGuard(VOID (*Callback)(PVOID), PVOID Context, PSEH_LOG Log)
+{
+    Log->Count = 0;
+    __try {
+        __try {
+            Callback(Context);
+            Mark(Log, 1);
+        } __finally {
+            Mark(Log, 10 + AbnormalTermination());
+        }
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        Mark(Log, GetExceptionCode());
+    }
+}
