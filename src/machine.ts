@@ -272,7 +272,7 @@ export class Machine {
       memory: space.memory,
       stack: { limit, base: limit + USER_STACK_BYTES },
       systemCall: (service, ...args) => this.#ke.scheduler.execute(thread, service, this.#services.call(service, args)),
-      emit: event => this.trace.emit(event),
+      emit: event => this.trace.emit(event, { thread: thread.id, process: record.id }),
       exit: status => this.#exit(record, thread, status),
     });
   }

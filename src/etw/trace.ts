@@ -39,10 +39,11 @@ export class Trace {
     };
   }
 
-  emit(body: EventBody): void {
+  /** @param where for an event of a thread that does not run now: an application's, on its way into the kernel */
+  emit(body: EventBody, where: Partial<Stamp> = {}): void {
     if (!this.enabled) return;
     const request = this.#requestOf(body);
-    const { time, thread, process, irql } = this.#stamp();
+    const { time, thread, process, irql } = { ...this.#stamp(), ...where };
     const stamp = { sequence: ++this.#sequence, time, thread, process, irql };
     const event = { ...stamp, ...(request === undefined ? {} : { request }), ...body } as TraceEvent;
     for (const listener of this.#listeners) listener(event);
