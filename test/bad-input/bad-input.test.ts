@@ -1,6 +1,6 @@
 /** A tenth of the bad-input runs; bad-input.soak.ts does them all. */
 import { expect, test } from 'vitest';
-import { STACKS } from '../support/stacks.ts';
+import { EACH_STACK } from '../support/stacks.ts';
 import { loadDamagedImages } from './damaged-images.ts';
 import { sendHostileRequests } from './hostile-requests.ts';
 
@@ -10,6 +10,6 @@ test('1,000 damaged drivers, seeds 0 to 999', () => {
   console.log(`damaged drivers: ${tally}`);
 }, 240_000);
 
-test.each(STACKS)('250 hostile requests over $name, seeds 0 to 249', stack => {
+test.each(EACH_STACK)('250 hostile requests over %s, seeds 0 to 249', (_name, stack) => {
   expect(sendHostileRequests(stack, 0, 250).counts.status).toBe(250);
 });

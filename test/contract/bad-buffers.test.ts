@@ -9,7 +9,7 @@ import { PAGE_SIZE } from '../../src/wdm/address.ts';
 import * as wdm from '../../src/wdm/constants.ts';
 import * as nt from '../../src/wdm/ntstatus.ts';
 import { ERROR_NOACCESS } from '../../src/win32/index.ts';
-import { boot, STACKS } from '../support/stacks.ts';
+import { boot, EACH_STACK } from '../support/stacks.ts';
 import { DEVICES, filled, pattern, TransferClient } from '../support/transfer-client.ts';
 
 const REFUSED = { ok: false, status: nt.STATUS_ACCESS_VIOLATION, error: ERROR_NOACCESS, bytes: 0 };
@@ -44,7 +44,7 @@ function protectedPage(app: Process, protect: number): number {
   return address;
 }
 
-describe.each(STACKS)('$name', stack => {
+describe.each(EACH_STACK)('%s', (_name, stack) => {
   let machine: Machine;
   let app: Process;
   beforeEach(() => {
@@ -122,7 +122,8 @@ describe.each(STACKS)('$name', stack => {
       const client = new TransferClient(app, 'TransferBuffered');
       const buffer = app.alloc(PAGE_SIZE);
       expect(client.ioctl(code, buffer, 0xffff_ffff, buffer, 64).ok).toBe(false);
-      expect(client.ioctl(code, buffer, 64, buffer, 0xffff_ffff).ok).toBe(false);
+      // A driver that gets the lengths as they are may be content with as much of the output as it needs.
+      expect(client.ioctl(code, buffer, 64, buffer, 0xffff_ffff).ok).toBe(who === 'driver');
     });
   });
 

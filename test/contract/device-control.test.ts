@@ -9,7 +9,7 @@ import { PAGE_SIZE } from '../../src/wdm/address.ts';
 import * as wdm from '../../src/wdm/constants.ts';
 import * as nt from '../../src/wdm/ntstatus.ts';
 import { ERROR_ACCESS_DENIED, ERROR_INVALID_FUNCTION, ERROR_MORE_DATA } from '../../src/win32/index.ts';
-import { boot, STACKS } from '../support/stacks.ts';
+import { boot, EACH_STACK } from '../support/stacks.ts';
 import {
   DEVICES,
   filled,
@@ -23,7 +23,7 @@ import {
 const BUFFER_FLAGS = wdm.IRP_BUFFERED_IO | wdm.IRP_DEALLOCATE_BUFFER | wdm.IRP_INPUT_OPERATION;
 const reversed = (bytes: Uint8Array) => bytes.slice().reverse();
 
-describe.each(STACKS)('$name', stack => {
+describe.each(EACH_STACK)('%s', (_name, stack) => {
   let machine: Machine;
   let app: Process;
   beforeEach(() => {

@@ -8,7 +8,7 @@ import type { Machine, Process, TraceEvent } from '../../src/index.ts';
 import { PAGE_SIZE } from '../../src/wdm/address.ts';
 import * as nt from '../../src/wdm/ntstatus.ts';
 import { ERROR_IO_INCOMPLETE, ERROR_IO_PENDING, ERROR_OPERATION_ABORTED } from '../../src/win32/index.ts';
-import { boot, STACKS } from '../support/stacks.ts';
+import { boot, EACH_STACK } from '../support/stacks.ts';
 import { DEVICES, type Device, filled, OverlappedClient, pattern, TransferClient } from '../support/transfer-client.ts';
 
 const PENDING = { ok: false, status: nt.STATUS_PENDING, error: ERROR_IO_PENDING };
@@ -30,11 +30,14 @@ const control = (name: string, code: number): Request => ({
   send: (client, buffer, length, overlapped) => client.ioctl(code, 0, 0, buffer, length, overlapped),
 });
 
+/** For `describe.each`: the name first. */
+const named = (requests: readonly Request[]) => requests.map(request => [request.name, request] as const);
+
 const BUFFERED = [read('TransferBuffered'), control('METHOD_BUFFERED', transfer.IOCTL_TRANSFER_REVERSE_BUFFERED)];
 const DIRECT = [read('TransferDirect'), control('METHOD_OUT_DIRECT', transfer.IOCTL_TRANSFER_GET_OUT_DIRECT)];
 const NEITHER = [read('TransferNeither'), control('METHOD_NEITHER', transfer.IOCTL_TRANSFER_REVERSE_NEITHER)];
 
-describe.each(STACKS)('$name', stack => {
+describe.each(EACH_STACK)('%s', (_name, stack) => {
   let machine: Machine;
   let app: Process;
   let other: Process;
@@ -53,7 +56,7 @@ describe.each(STACKS)('$name', stack => {
     return address;
   }
 
-  describe.each([...BUFFERED, ...DIRECT, ...NEITHER])('$name', request => {
+  describe.each(named([...BUFFERED, ...DIRECT, ...NEITHER]))('%s', (_name, request) => {
     test('is pending until another process releases it, and then complete', () => {
       const client = new OverlappedClient(app, request.device);
       const releaser = new TransferClient(other, request.device);
@@ -92,14 +95,14 @@ describe.each(STACKS)('$name', stack => {
     });
   });
 
-  describe.each(BUFFERED)('$name', request => {
+  describe.each(named(BUFFERED))('%s', (_name, request) => {
     test('what the driver stores stays in the system buffer until completion, then reaches the requester alone', () => {
       const client = new OverlappedClient(app, request.device);
       const driverSide = new TransferClient(other, request.device);
       const buffer = sharedAddress(PAGE_SIZE);
       client.keepNext();
       request.send(client, buffer, 64, client.overlapped());
-      expect(driverSide.poke(pattern(64))).toMatchObject({ ok: true, bytes: 64 });
+      expect(driverSide.poke(pattern(64))).toMatchObject({ ok: true });
       expect(driverSide.peek(64).data).toEqual(pattern(64));
       expect(app.memory.readBytes(buffer, 64)).toEqual(filled(64, 0xcc));
 
@@ -138,7 +141,7 @@ describe.each(STACKS)('$name', stack => {
     expect(client.peek(64).data).toEqual(pattern(64));
   });
 
-  describe.each(DIRECT)('$name', request => {
+  describe.each(named(DIRECT))('%s', (_name, request) => {
     test('driver and application have the same frames: each sees what the other stores, at once', () => {
       const client = new OverlappedClient(app, request.device);
       const driverSide = new TransferClient(other, request.device);
@@ -183,7 +186,7 @@ describe.each(STACKS)('$name', stack => {
     });
   });
 
-  describe.each(NEITHER)('$name', request => {
+  describe.each(named(NEITHER))('%s', (_name, request) => {
     test('its address means other bytes in another process', () => {
       const client = new OverlappedClient(app, request.device);
       const driverSide = new TransferClient(other, request.device);

@@ -8,7 +8,7 @@ import { PAGE_SIZE } from '../../src/wdm/address.ts';
 import * as wdm from '../../src/wdm/constants.ts';
 import * as nt from '../../src/wdm/ntstatus.ts';
 import { ERROR_ACCESS_DENIED, ERROR_GEN_FAILURE, ERROR_MORE_DATA } from '../../src/win32/index.ts';
-import { boot, STACKS } from '../support/stacks.ts';
+import { boot, EACH_STACK } from '../support/stacks.ts';
 import {
   DEVICES,
   filled,
@@ -21,7 +21,7 @@ import {
 
 const BUFFER_FLAGS = wdm.IRP_BUFFERED_IO | wdm.IRP_DEALLOCATE_BUFFER | wdm.IRP_INPUT_OPERATION;
 
-describe.each(STACKS)('$name', stack => {
+describe.each(EACH_STACK)('%s', (_name, stack) => {
   let machine: Machine;
   let app: Process;
   beforeEach(() => {
@@ -178,7 +178,7 @@ describe.each(STACKS)('$name', stack => {
       expect(app.memory.readBytes(buffer + 10, 54)).toEqual(filled(54, 0xcc));
     });
 
-    test.each([nt.STATUS_UNSUCCESSFUL, nt.STATUS_BUFFER_TOO_SMALL])('error status 0x%x copies nothing back', status => {
+    test.each([nt.STATUS_UNSUCCESSFUL, nt.STATUS_BUFFER_TOO_SMALL])('error status %i copies nothing back', status => {
       const client = new TransferClient(app, 'TransferBuffered');
       const buffer = app.allocBytes(filled(64, 0xcc));
       client.completeNext(status, 64, 0xaa);

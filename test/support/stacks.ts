@@ -37,6 +37,9 @@ export const STACKS: readonly Stack[] = [
   },
 ];
 
+/** For `describe.each`: the name first. */
+export const EACH_STACK = STACKS.map(stack => [stack.name, stack] as const);
+
 export function boot(stack: Stack, seed = 1): Machine {
   const machine = bootMachine({ seed });
   for (const [source, name] of stack.drivers()) {
