@@ -1,4 +1,5 @@
 /** Every export of ntoskrnl.exe and HAL.dll. */
+import * as crt from './crt.ts';
 import * as exPool from './ex-pool.ts';
 import * as exSync from './ex-sync.ts';
 import * as exceptions from './exceptions.ts';
@@ -8,8 +9,11 @@ import * as ioServices from './io-services.ts';
 import * as ke from './ke.ts';
 import * as mm from './mm.ts';
 import * as ob from './ob.ts';
+import * as printf from './printf.ts';
 import * as ps from './ps.ts';
+import * as rtl from './rtl.ts';
 import * as system from './system.ts';
+import * as version from './version.ts';
 import * as virtualMemory from './virtual-memory.ts';
 
 const FAMILIES = [
@@ -25,6 +29,10 @@ const FAMILIES = [
   mm,
   virtualMemory,
   exPool,
+  rtl,
+  crt,
+  printf,
+  version,
 ] as const;
 
 type Families = (typeof FAMILIES)[number];
