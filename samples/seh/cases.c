@@ -299,10 +299,11 @@ static VOID Registers(PSEH_LOG Log)
     ULONG64 Xmm[3];
     ULONG i;
 
+    CatchSpoiled(); /* a call that the compiler sees, so that the frame has room for the callee's home space */
     __asm__ volatile("movl $0x11, %%ebx\n\tmovl $0x22, %%esi\n\tmovl $0x33, %%edi\n\tmovl $0x44, %%r12d\n\t"
                      "movl $0x55, %%r13d\n\tmovl $0x66, %%r14d\n\tmovl $0x77, %%r15d\n\t"
                      "movd %%ebx, %%xmm6\n\tmovd %%esi, %%xmm7\n\tmovd %%edi, %%xmm15\n\t"
-                     "subq $32, %%rsp\n\tcallq *%%rax\n\taddq $32, %%rsp\n\t"
+                     "callq *%%rax"
                      : : "a"(CatchSpoiled)
                      : "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
                        "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm15", "memory");
