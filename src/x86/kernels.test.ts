@@ -77,7 +77,11 @@ describe.each(CASES)('$name', ({ name, args, result, instructions }) => {
 test('c_copy8 copies', () => {
   const m = machine('c_copy8');
   m.call(CODE, fromAddress(OTHER), fromAddress(SOURCE), 1n << 17n, 1n);
-  expect(m.processor.memory.readBytes(OTHER, MEGABYTE)).toEqual(m.processor.memory.readBytes(SOURCE, MEGABYTE));
+  const [copy, source] = [
+    m.processor.memory.readBytes(OTHER, MEGABYTE),
+    m.processor.memory.readBytes(SOURCE, MEGABYTE),
+  ];
+  expect(copy.findIndex((byte, n) => byte !== source[n])).toBe(-1);
 });
 
 test('e_sse adds vectors', () => {

@@ -14,7 +14,7 @@ import { type Callees, DYNAMIC, Emitter, LOCAL, MARK, type Site } from './emitte
 import { emitFor } from './families.ts';
 import type { Helper } from './helper.ts';
 import { CC_A, CC_B, CC_OP, FUEL, LEAVE, MISS_ADDRESS, REGISTERS, SCRATCH, XMM } from './layout.ts';
-import { type Edge, type Node, structure } from './structure.ts';
+import { type Node, structure, type Way } from './structure.ts';
 
 export interface Translation {
   readonly bytes: Uint8Array;
@@ -136,26 +136,36 @@ function emitBlocks(
       else e.helpAndLeave(unsupported);
       e.end();
     }
-    const edges: Edge[] = [];
     const inherits = (to: Address | undefined) =>
       to !== undefined && preds.get(to) === 1 && to > block.address && blocks[numbers.get(to) ?? -1]?.entry === false;
-    const ways = [block.next, block.taken];
-    if (ways.every(to => to === undefined || inherits(to))) {
-      for (const to of ways) if (to !== undefined) known.set(to, e.cc);
-    } else {
-      // The condition is on the stack; the op's local can be set under it.
-      e.settle();
+    const last = block.instructions.at(-1)!;
+    let condition: Body | undefined;
+    if (block.taken !== undefined) {
+      const local = e.save('i32');
+      condition = new Body().get(local);
     }
-    const from = block.instructions.at(-1)!.address;
-    for (const to of ways)
-      if (to !== undefined) edges.push(edge(e, to, to <= from && to !== block.instructions.at(-1)!.next, numbers));
-    nodes.push({ body: e.w, next: edges[0], taken: edges[1], entry: block.entry });
+    const successors = [block.taken, block.next].filter(to => to !== undefined);
+    if (successors.every(inherits)) for (const to of successors) known.set(to, e.cc);
+    else e.settle();
+    const ways: Way[] = [];
+    if (block.taken !== undefined)
+      ways.push({ condition, ...way(e, block.taken, block.taken <= last.address, numbers) });
+    if (block.next !== undefined) {
+      const backward = last.flow === 'jump' && block.next <= last.address;
+      ways.push({ condition: undefined, ...way(e, block.next, backward, numbers) });
+    }
+    nodes.push({ body: e.w, ways, entry: block.entry });
   }
   return nodes;
 }
 
 /** A way out of a block: into another, past the deadline check if it goes back, or out of the region. */
-function edge(e: Emitter, to: Address, backward: boolean, numbers: ReadonlyMap<Address, number>): Edge {
+function way(
+  e: Emitter,
+  to: Address,
+  backward: boolean,
+  numbers: ReadonlyMap<Address, number>,
+): Omit<Way, 'condition'> {
   const target = numbers.get(to);
   const saved = e.w;
   e.w = new Body();
