@@ -142,7 +142,7 @@ describe('check on a driver that misbehaves', () => {
   it('shows the bug check with its stack: function and line', () => {
     const text = renderReport(report);
     expect(messages(report, 'bug-check').join('\n')).toMatch(/faulty!FaultyReadInput/);
-    expect(text).toMatch(/faulty!FaultyStop\+0x[0-9a-f]+ \[faulty\.c:\d+\]/);
+    expect(text).toMatch(/faulty!FaultyStop\+0x[0-9a-f]+ \(faulty\.c:\d+\)/);
     expect(text).toContain('*** STOP 0x000000D1');
   });
 });

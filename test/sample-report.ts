@@ -65,7 +65,7 @@ const REFUSED: EventBody[] = [
 const CRASH: EventBody[] = [
   { type: 'irp-created', irp: IRP, major: 3, minor: 0, stackCount: 1, device: DEVICE, method: 'neither', outputBuffer: 0, outputLength: 0, requestorMode: 'user' },
   { ...dispatched, major: 3 },
-  { type: 'bug-check', code: 0xd1, parameters: [0n, 2n, 1n, 0xfffff80000001234n], frames: ['sample!Read+0x4 [read.c:12]', 'nt!IofCallDriver'] },
+  { type: 'bug-check', code: 0xd1, parameters: [0n, 2n, 1n, 0xfffff80000001234n], frames: ['sample!Read+0x4 (read.c:12)', 'nt!IofCallDriver'] },
 ]; // biome-ignore format: one line an event
 
 export function sampleEvents(): TraceEvent[] {
@@ -98,7 +98,7 @@ export function sampleReport(): Report {
     findings: [
       {
         id: 'bug-check', severity: 'S2', message: 'DRIVER_IRQL_NOT_LESS_OR_EQUAL in sample!Read+0x4', request: 5,
-        bugCheck: { code: 0xd1, parameters: [0n, 2n, 1n, 0xfffff80000001234n], frames: ['sample!Read+0x4 [read.c:12]', 'nt!IofCallDriver'], lastRequests: [5, 4, 3] },
+        bugCheck: { code: 0xd1, parameters: [0n, 2n, 1n, 0xfffff80000001234n], frames: ['sample!Read+0x4 (read.c:12)', 'nt!IofCallDriver'], lastRequests: [5, 4, 3] },
       },
     ],
     notes: ['\\Driver\\sample has no DriverUnload: it cannot be unloaded'],

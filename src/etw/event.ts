@@ -24,7 +24,7 @@ export interface EventTypes {
   'bug-check': {
     code: number;
     parameters: readonly [bigint, bigint, bigint, bigint];
-    /** Innermost first, one line a frame: image!function+offset [file:line]. */
+    /** innermost first, one line a frame: image!function+offset (file:line). */
     frames: readonly string[];
     /** What happened in a few words, where the code alone does not say it. */
     why?: string;

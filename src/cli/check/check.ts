@@ -51,6 +51,9 @@ const MOST_MACHINES = { requests: 200, probes: 50 } as const;
  */
 const PROCESSOR_TIME = { requests: 2e8, probes: 5e6 } as const;
 
+/** Machines that one kind of request may end before its other sizes are left out. */
+const ENOUGH_STOPS = 3;
+
 type Purpose = keyof typeof MOST_MACHINES;
 
 /** Why a check ends before it has a verdict on the driver. */
@@ -257,28 +260,42 @@ class Check {
 
   #sendAll(first: Session, targets: readonly DeviceReport[], planned: readonly PlannedDevice[]): void {
     const plan = planRequests(planned);
+    /** Devices and kinds of request that are not tried any more. */
     const closed = new Set<string>();
+    const stops = new Map<string, number>();
     let session = first;
     for (const [n, request] of plan.entries()) {
       this.#options.onProgress?.(`request ${n + 1} of ${plan.length}: ${requestText(request)}`);
       const device = targets.find(({ name }) => name === request.device);
-      if (!device || closed.has(request.device)) continue;
+      if (!device || closed.has(request.device) || closed.has(kindOf(request))) continue;
       const opened = session.open(device);
       if (opened.stop || !NT_SUCCESS(opened.value)) closed.add(request.device);
       if (!opened.stop && !NT_SUCCESS(opened.value)) {
         this.#notes.push(`${request.device} cannot be opened: ${formatStatus(opened.value)}`);
         continue;
       }
-      const stop = opened.stop ?? session.send(request).stop;
-      if (!stop) continue;
-      this.#stoppedWhile(
-        session,
-        stop,
-        opened.stop ? `while ${request.device} was opened` : `in ${requestText(request)}`,
-      );
+      if (opened.stop) {
+        this.#stoppedWhile(session, opened.stop, `while ${request.device} was opened`);
+        session = this.#boot('requests');
+        continue;
+      }
+      const sent = session.send(request);
+      if (sent.stop) this.#stoppedWhile(session, sent.stop, `in ${requestText(request)}`);
+      else if (sent.value.unfinished) this.#findings.push(...findings.unfinishedFindings(this.#keep(session)));
+      else continue;
       session = this.#boot('requests');
+      this.#giveUpOn(request, stops, closed);
     }
     this.#end(session, targets);
+  }
+
+  #giveUpOn(request: PlannedRequest, stops: Map<string, number>, closed: Set<string>): void {
+    const kind = kindOf(request);
+    const times = (stops.get(kind) ?? 0) + 1;
+    stops.set(kind, times);
+    if (times < ENOUGH_STOPS) return;
+    closed.add(kind);
+    this.#notes.push(`${kind} has ended ${times} machines: its other sizes were left out`);
   }
 
   /** Closes, unloads, and looks at what is left. */
@@ -313,13 +330,12 @@ class Check {
   }
 
   #leftBehind(session: Session, driver: string, links: readonly string[]): void {
-    const returned = session.events.some(event => event.type === 'driver-unloaded' && event.driver === driver);
     const called = session.events.some(event => event.type === 'driver-unload-called' && event.driver === driver);
     const left = session.devices().filter(device => device.driver === driver);
     const names = left.map(({ name, address }) => name ?? `the unnamed device at ${formatAddress(address)}`);
     const still = new Set(session.links().map(({ path }) => path));
-    if (called && left.length > 0) this.#findings.push(...findings.leftDeviceFindings(driver, names));
-    if (returned) this.#findings.push(...findings.leftLinkFindings(driver, links.filter(path => still.has(path)))); // biome-ignore format: one line
+    if (called) this.#findings.push(...findings.leftDeviceFindings(driver, names));
+    if (called) this.#findings.push(...findings.leftLinkFindings(driver, links.filter(path => still.has(path)))); // biome-ignore format: one line
   }
 }
 
@@ -338,6 +354,11 @@ function driverReport(session: Session, file: InputFile, outcome: Outcome<{ stat
 
 function sameName(a: string | undefined, b: string): boolean {
   return a !== undefined && a.toLowerCase() === b.toLowerCase();
+}
+
+/** What requests that differ only in their sizes have in common. */
+function kindOf(request: PlannedRequest): string {
+  return `${request.kind === 'ioctl' ? hex(request.code, 8) : request.kind} to ${request.device}`;
 }
 
 function requestText(request: PlannedRequest): string {

@@ -21,9 +21,9 @@ function bugCheck(code: number, frame: string): BugCheck {
 
 describe('findings', () => {
   it('names the driver frame in which the machine stopped, and the request', () => {
-    const finding = bugCheckFinding(bugCheck(0xa, 'sample!Read+0x4 [read.c:12]'), requests);
+    const finding = bugCheckFinding(bugCheck(0xa, 'sample!Read+0x4 (read.c:12)'), requests);
     expect(finding).toMatchObject({ id: 'bug-check', request: 5 });
-    expect(finding.message).toBe('IRQL_NOT_LESS_OR_EQUAL in sample!Read+0x4, READ to \\Device\\Sample');
+    expect(finding.message).toBe('IRQL_NOT_LESS_OR_EQUAL in sample!Read+0x4 (read.c:12), READ to \\Device\\Sample');
     expect(finding.bugCheck).toMatchObject({ why: 'waits at raised IRQL', lastRequests: [5, 4, 3, 2, 1] });
   });
 

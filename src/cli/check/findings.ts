@@ -28,9 +28,7 @@ function culprit(frames: readonly string[]): string | undefined {
   return frames.find(frame => !/^(nt|ntoskrnl|hal)[!.+]/i.test(frame)) ?? frames[0];
 }
 
-/** image!function+offset, without the source line. */
-const placeOf = (frame: string) => frame.replace(/ \[.*$/, '');
-const inPlace = (frame: string | undefined) => (frame === undefined ? '' : ` in ${placeOf(frame)}`);
+const inPlace = (frame: string | undefined) => (frame === undefined ? '' : ` in ${frame}`);
 
 /** @param requests those of the machine that stopped */
 export function bugCheckFinding(error: BugCheck, requests: readonly RequestReport[], during?: string): Finding {
@@ -47,21 +45,24 @@ export function bugCheckFinding(error: BugCheck, requests: readonly RequestRepor
     severity: 'S2',
     message: `${formatBugCheck(code)}${inPlace(culprit(frames))}${when}`,
     ...(request ? { request: request.id } : {}),
+    signature: `${code}${inPlace(culprit(frames))}`,
     bugCheck: { code, parameters, frames, lastRequests, ...(why === undefined ? {} : { why }) },
   };
 }
 
 export function hangFinding(error: Hang, request: RequestReport | undefined, during: string): Finding {
   const what = error.reason === 'spinning' ? 'keeps the processor busy for ever' : 'waits for ever';
+  const place = `the driver ${what}${inPlace(culprit(error.frames))}`;
   return {
     id: 'hang',
     severity: 'S2',
-    message: `the driver ${what}${inPlace(culprit(error.frames))}, ${request ? requestText(request) : during}`,
+    signature: place,
+    message: `${place}, ${request ? requestText(request) : during}`,
     ...(request ? { request: request.id } : {}),
   };
 }
 
-/** @param requests those of a machine in which every handle was closed and every request cancelled */
+/** @param requests those of a machine in which every request was cancelled, or every handle closed */
 export function unfinishedFindings(requests: readonly RequestReport[]): Finding[] {
   return requests
     .filter(({ ending }) => ending === 'never completed')
@@ -71,7 +72,8 @@ export function unfinishedFindings(requests: readonly RequestReport[]): Finding[
       return {
         id: 'irp-pending-never-completed',
         severity: 'S2',
-        message: `${who} never completed ${requestText(request)}, neither in time, nor when it was cancelled, nor when its handle was closed`,
+        signature: `${who} ${request.major} ${request.ioControlCode}`,
+        message: `${who} never completed ${requestText(request)}, not even when it was cancelled`,
         request: request.id,
       };
     });
@@ -108,7 +110,7 @@ export function leftLinkFindings(driver: string, links: readonly string[]): Find
 export function mergeFindings(findings: readonly Finding[]): Finding[] {
   const merged = new Map<string, Finding>();
   for (const finding of findings) {
-    const key = signatureOf(finding);
+    const key = `${finding.id} ${finding.signature ?? finding.message}`;
     const first = merged.get(key);
     if (!first) merged.set(key, finding);
     else if (finding.request !== undefined) {
@@ -116,9 +118,4 @@ export function mergeFindings(findings: readonly Finding[]): Finding[] {
     }
   }
   return [...merged.values()];
-}
-
-/** Bug checks are alike if they stop with the same code at the same place, whatever the parameters and the request. */
-function signatureOf({ id, message, bugCheck }: Finding): string {
-  return bugCheck ? `${id} ${bugCheck.code}${inPlace(culprit(bugCheck.frames))}` : `${id} ${message}`;
 }

@@ -26,7 +26,7 @@ export type Outcome<T> = { readonly value: T; readonly stop?: never } | { readon
 export interface Sent {
   /** How the call ended, or the request if it was pending meanwhile. */
   readonly status: number;
-  /** Neither completed in time nor when it was cancelled. */
+  /** Neither completed in time nor when it was cancelled: the application cannot go on with it, nor end. */
   readonly unfinished: boolean;
 }
 
@@ -171,7 +171,13 @@ export class Session {
   #waitFor(handle: number, event: number, overlapped: Address): number | undefined {
     const app = this.#app;
     if (app.WaitForSingleObject(event, PATIENCE_MILLISECONDS) !== WAIT_OBJECT_0) {
-      app.CancelIo(handle);
+      try {
+        app.CancelIo(handle);
+      } catch (error) {
+        // CancelIo waits for what it has cancelled.
+        if (error instanceof Hang && error.reason === 'waiting') return undefined;
+        throw error;
+      }
       if (app.WaitForSingleObject(event, PATIENCE_MILLISECONDS) !== WAIT_OBJECT_0) return undefined;
     }
     return Number(OVERLAPPED.at(app.memory, overlapped).Internal & 0xffff_ffffn);

@@ -107,6 +107,8 @@ export interface Finding {
   /** Requests that ended alike, beyond the first. */
   readonly also?: readonly number[];
   readonly bugCheck?: BugCheckReport;
+  /** Findings with the same one are the same, whatever the request. Default: the message. */
+  readonly signature?: string;
 }
 
 export type Verdict = 'clean' | 'misbehaved' | 'unchecked';

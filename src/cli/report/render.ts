@@ -119,22 +119,25 @@ function renderIoctls({ ioctls }: Report, style: Style): string {
   return table(['code', 'device type', 'function', 'method', 'access', 'origin', 'known to'], rows, style);
 }
 
+const QUIET: ReadonlySet<number> = new Set([constants.IRP_MJ_CREATE, constants.IRP_MJ_CLEANUP, constants.IRP_MJ_CLOSE]);
+
 /** Requests that differ only in their sizes stand under one heading. */
 function headingOf(request: RequestReport): string {
   const ioctl = request.ioControlCode;
   const what = ioctl === undefined ? majorName(request.major) : `${hex(ioctl, 8)} ${METHOD_NAMES[ioctl & 3]}`;
   const how = ioctl === undefined && request.method !== 'none' ? ` (${request.method})` : '';
-  const by = request.requestorMode === 'kernel' ? ', sent by a driver' : '';
+  const by = request.requestorMode === 'kernel' && !QUIET.has(request.major) ? ', sent by a driver' : '';
   return `${what}${how}  ${request.device}${by}`;
 }
 
-const QUIET: ReadonlySet<number> = new Set([constants.IRP_MJ_CREATE, constants.IRP_MJ_CLEANUP, constants.IRP_MJ_CLOSE]);
-
-/** An open or a close without a hitch says nothing. */
+/** An open or a close without a hitch says nothing, nor does the same once more on a later machine. */
 function isQuiet(request: RequestReport): boolean {
   const ordinary = request.ending === 'completed' && request.status === 0;
-  return QUIET.has(request.major) && ordinary && notesOf(request, PLAIN).length === 0;
+  return QUIET.has(request.major) && ordinary && (request.machine > 1 || notesOf(request, PLAIN).length === 0);
 }
+
+/** Request numbers that a finding names, at most. */
+const LONGEST_LIST = 8;
 
 function renderRequests(requests: readonly RequestReport[], style: Style): string {
   const shown = requests.filter(request => !isQuiet(request));
@@ -196,7 +199,9 @@ function sizesOf({ input, output }: RequestReport): string {
 
 function renderFinding(finding: Finding, style: Style): string {
   const request = finding.request === undefined ? '' : ` #${finding.request}`;
-  const also = finding.also?.length ? ` (also ${finding.also.map(id => `#${id}`).join(' ')})` : '';
+  const named = finding.also?.slice(0, LONGEST_LIST).map(id => `#${id}`) ?? [];
+  const more = (finding.also?.length ?? 0) - named.length;
+  const also = named.length > 0 ? ` (also ${named.join(' ')}${more > 0 ? ` and ${more} more` : ''})` : '';
   const lines = [
     `  ${style.bad(finding.severity)} ${style.strong(finding.id)}${request}  ${finding.message}${style.faint(also)}`,
   ];

@@ -57,7 +57,7 @@ describe('the report as text', () => {
     ['a refused call', 'd30000 STATUS_ACCESS_VIOLATION (no IRP)'],
     ['the blue screen', '*** STOP 0x000000D1 (0x0000000000000000,0x0000000000000002,0x0000000000000001,0xFFFFF80000001234)'],
     ['its parameters', 'parameter 2: IRQL 2 (DISPATCH_LEVEL)'],
-    ['its stack', '00 sample!Read+0x4 [read.c:12]'],
+    ['its stack', '00 sample!Read+0x4 (read.c:12)'],
     ['the verdict', 'The driver misbehaved: 1 finding in 5 requests.'],
   ])('shows %s', (_what, line) => expect(squeezed).toContain(line)); // biome-ignore format: a table
 

@@ -8,6 +8,7 @@
 import type { EventOf, EventType, TraceEvent, TransferMethod } from '../../etw/index.ts';
 import type { Address } from '../../wdm/address.ts';
 import { IRP_MJ_DEVICE_CONTROL, IRP_MJ_READ, IRP_MJ_WRITE } from '../../wdm/constants.ts';
+import { STATUS_PENDING } from '../../wdm/ntstatus.ts';
 import type { BufferReport, Ending, RequestReport, Step } from './model.ts';
 
 interface Draft {
@@ -159,8 +160,12 @@ export function requestsOf(events: readonly TraceEvent[], machine = 1, firstId =
     },
     returned: event => {
       const stack = stackOf(event.thread);
-      const at = stack.lastIndexOf(ownerOf(event) as Draft);
+      const made = ownerOf(event);
+      const at = made ? stack.lastIndexOf(made) : -1;
       if (at >= 0) stack.splice(at, 1);
+      // IoMarkIrpPending is inlined into drivers: what shows is what they return.
+      const said = made?.steps.some(step => step.kind === 'pended' && step.driver === event.driver);
+      if (event.status === STATUS_PENDING && !said) made?.steps.push({ kind: 'pended', driver: event.driver });
     },
     pended: event => {
       add(event, { kind: 'pended', driver: event.driver });
