@@ -49,9 +49,10 @@ export interface Struct<F extends Fields> {
 export type ViewOf<S> = S extends Struct<infer F> ? View<F> : never;
 
 export function struct<const F extends Fields>(name: string, size: number, fields: F): Struct<F> {
+  // `declare`: a view is made at every touch of a nested structure, and a declared field costs nothing.
   class Generated {
-    readonly memory: GuestMemory;
-    readonly address: Address;
+    declare readonly memory: GuestMemory;
+    declare readonly address: Address;
     constructor(memory: GuestMemory, address: Address) {
       this.memory = memory;
       this.address = address;
