@@ -49,6 +49,8 @@ export class Activation implements ActivationFrame {
   hasFrame = false;
   /** RSP that a callee must come back with; 0 when no call is in progress. */
   calloutRsp: Address = 0;
+  /** RSP below its locals: what it is again when the call has come back. */
+  localsRsp: Address = 0;
   handler: ActivationHandler | undefined = undefined;
   /** Kind 'interrupt': what ran before, and how that goes on. */
   interrupted: { readonly registers: RegisterSnapshot; readonly pending: Resumption | undefined } | undefined;

@@ -50,6 +50,7 @@ export class GuestStack {
     const { registers, memory } = this.#cpu;
     this.guarded(() => {
       this.makeFrame(activation);
+      activation.localsRsp = registers.rsp;
       const space = Math.max(HOME_SPACE, args.length * 8);
       const rsp = alignDown(registers.rsp - space);
       for (let i = 4; i < args.length; i++) memory.writeU64(rsp + i * 8, args[i]!);

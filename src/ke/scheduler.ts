@@ -309,6 +309,7 @@ export class Scheduler {
       throw new BugCheck(KERNEL_SECURITY_CHECK_FAILURE, parameters, 'a routine returned with a wrong stack pointer');
     }
     top.calloutRsp = 0;
+    registers.rsp = top.localsRsp;
     thread.pending = { value: registers.gpr(RAX) };
   }
 
@@ -405,7 +406,9 @@ export class Scheduler {
     this.#above.load(context);
     while (thread.top && thread.top.entryRsp < registers.rsp) thread.activations.pop();
     if (exception) {
-      thread.top!.calloutRsp = 0;
+      const activation = thread.top!;
+      activation.calloutRsp = 0;
+      registers.rsp = activation.localsRsp;
       thread.pending = { error: new Unwound(exception) };
     } else this.#takeInterrupts();
   }

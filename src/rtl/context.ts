@@ -168,7 +168,8 @@ export class Context {
   /** Reads the CONTEXT at `address`. Throws PageFault. */
   static load(memory: GuestMemory, address: Address): Context {
     const context = new Context();
-    const view = new DataView(memory.readBytes(address, CONTEXT.size).buffer);
+    const bytes = memory.readBytes(address, CONTEXT.size);
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
     context.rip = toAddress(view.getBigUint64(0xf8, true));
     context.eflags = view.getUint32(0x44, true);
     context.mxcsr = view.getUint32(0x34, true);
@@ -194,7 +195,7 @@ export class Context {
   /** Writes the registers into the CONTEXT that is at `address`, and leaves its other fields. Throws PageFault. */
   update(memory: GuestMemory, address: Address): void {
     const bytes = memory.readBytes(address, CONTEXT.size);
-    this.#put(new DataView(bytes.buffer));
+    this.#put(new DataView(bytes.buffer, bytes.byteOffset));
     memory.writeBytes(address, bytes);
   }
 

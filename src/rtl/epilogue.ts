@@ -29,7 +29,7 @@ export function runEpilogue(
 ): boolean {
   const code = memory.readBytes(pc, Math.min(WINDOW, Math.max(0, end - pc)));
   const byte = (i: number) => code[i] ?? -1;
-  const view = new DataView(code.buffer);
+  const view = new DataView(code.buffer, code.byteOffset, code.byteLength);
   const int8 = (i: number) => (i < code.length ? view.getInt8(i) : 0);
   const int32 = (i: number) => (i + 4 <= code.length ? view.getInt32(i, true) : 0);
 

@@ -148,13 +148,14 @@ function readUnwindInfo(memory: GuestMemory, imageBase: Address, entry: RuntimeF
   const [head = 0, sizeOfProlog = 0, count = 0, frame = 0] = memory.readBytes(address, 4);
   const version = head & 7;
   if (version !== 1 && version !== 2) throw badTable();
+  const codes = memory.readBytes(address + 4, count * 2);
   return {
     version,
     flags: head >>> 3,
     sizeOfProlog,
     frameRegister: frame & 15,
     frameOffset: (frame >>> 4) * 16,
-    codes: new Uint16Array(memory.readBytes(address + 4, count * 2).buffer),
+    codes: Uint16Array.from({ length: count }, (_, i) => codes[i * 2]! | (codes[i * 2 + 1]! << 8)),
     tail: address + 4 + Math.ceil(count / 2) * 4,
   };
 }

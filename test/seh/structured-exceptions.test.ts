@@ -162,6 +162,17 @@ describe('with TypeScript on the stack', () => {
     expect(log).toEqual([11, AV]);
   });
 
+  test('a routine may call C as often as it likes: each call gives its stack back', () => {
+    const machine = bootSeh();
+    const run = sehExport(machine, 'SehRun');
+    const log = asDriver(machine, function* (nt) {
+      const at = nt.alloca(260);
+      for (let i = 0; i < 2000; i++) yield* call32(run, i % 2 ? 17 : 4, at);
+      return readLog(nt, at);
+    });
+    expect(log).toEqual([1, 10, 2]);
+  });
+
   test('a TypeScript filter can say: continue', () => {
     const machine = bootSeh();
     const address = sehExport(machine, 'SehGuard');
