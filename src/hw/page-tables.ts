@@ -8,7 +8,7 @@
  * This is the hardware's view: it knows frames and permission bits, no NT word. A change of an entry does not by
  * itself reach the TLB: the caller invalidates the page (Intel SDM volume 3, section 4.10.4).
  */
-import { type Address, PAGE_SHIFT } from '../wdm/address.ts';
+import { type Address, PAGE_SHIFT, PAGE_SIZE } from '../wdm/address.ts';
 import type { Ram } from './ram.ts';
 
 /** Bits of the low half of an entry. */
@@ -37,6 +37,8 @@ export interface FrameSource {
 }
 
 const NO_EXECUTE_HIGH = 0x8000_0000;
+/** Addresses that one PML4 entry maps: 512 GiB. */
+const PML4_ENTRY_SPAN = 0x80_0000_0000;
 
 export class PageTables {
   readonly #ram: Ram;
@@ -131,5 +133,7 @@ export class PageTables {
 
 /** The 9-bit index that an address selects at a level: 3 is the PML4, 0 the page table. */
 function indexAt(address: Address, level: number): number {
-  return Math.floor(address / 2 ** (PAGE_SHIFT + 9 * level)) & 0x1ff;
+  if (level === 3) return Math.floor(address / PML4_ENTRY_SPAN) & 0x1ff;
+  // The page number's low 32 bits hold the other three.
+  return (Math.floor(address / PAGE_SIZE) >>> (9 * level)) & 0x1ff;
 }

@@ -40,6 +40,7 @@ import { PageFault } from '../../wdm/memory.ts';
 import { accessViolation, type MemoryAccess, UserMode } from '../access.ts';
 import { bugCheck, PFN_LIST_CORRUPT, TARGET_MDL_TOO_SMALL } from '../bug-checks.ts';
 import { HIGHEST_USER_ADDRESS } from '../layout.ts';
+import { isCanonicalPage, PageWalk } from '../page-walk.ts';
 import type { Pool } from '../pool/pool.ts';
 import type { AddressSpace } from '../process/address-space.ts';
 import type { SystemSpace } from '../system-space.ts';
@@ -62,6 +63,8 @@ export class Mdls {
   readonly #mappings: MdlMappings;
   readonly #spaces: ReadonlyMap<number, AddressSpace>;
   readonly #trace: Trace | undefined;
+  /** Ids are not used twice, so a space that has ended is never taken for another. */
+  #lastSpace: AddressSpace | undefined;
 
   constructor(
     system: SystemSpace,
@@ -148,10 +151,14 @@ export class Mdls {
     const frames = new PfnArray(this.#system, mdl);
     frames.check(pages);
     const { pfn } = this.#system;
+    const walk = new PageWalk(this.#system);
+    const firstPage = Math.floor(base / PAGE_SIZE);
     let locked = 0;
     try {
       for (; locked < pages; locked++) {
-        const frame = this.#lockable(locked === 0 ? base : pageOf(base) + locked * PAGE_SIZE, access);
+        const page = firstPage + locked;
+        let frame = isCanonicalPage(page) ? walk.frame(page, access === 'write') : -1;
+        if (frame < 0) frame = this.#lockable(locked === 0 ? base : page * PAGE_SIZE, access);
         pfn.lock(frame);
         this.#countLock(frame, 1);
         frames.set(locked, frame);
@@ -265,8 +272,12 @@ export class Mdls {
     pfn.unlock(frame);
   }
 
+  /** A process knows how many locks there are on its pages. */
   #countLock(frame: number, change: number): void {
-    const space = this.#spaces.get(this.#system.pfn.spaceOf(frame));
+    const id = this.#system.pfn.spaceOf(frame);
+    if (id === 0) return;
+    if (this.#lastSpace?.id !== id) this.#lastSpace = this.#spaces.get(id);
+    const space = this.#lastSpace;
     if (space && (change > 0 || space.lockedPages > 0)) space.lockedPages += change;
   }
 

@@ -23,7 +23,6 @@ import { bugCheck, PROCESS_HAS_LOCKED_PAGES } from '../bug-checks.ts';
 import { ALLOCATION_GRANULARITY, HIGHEST_USER_ADDRESS, LOWEST_USER_ADDRESS, SHARED_USER_DATA_USER } from '../layout.ts';
 import type { SeededRandom } from '../random.ts';
 import type { SystemSpace } from '../system-space.ts';
-import { FaultingMemory } from './faulting-memory.ts';
 import { ProcessPages } from './process-pages.ts';
 import { isGuarded, permits } from './protection.ts';
 import { RangeMap } from './range-map.ts';
@@ -65,11 +64,12 @@ export class AddressSpace {
     this.#pages = new ProcessPages(system, id);
     this.#bottom = (0x100_0000_0000 + random.below(0x80_0000) * ALLOCATION_GRANULARITY) / PAGE_SIZE;
     const view = new VirtualMemory(system.ram, system.tables, this.#pages.root, 'user');
-    this.memory = new FaultingMemory(view, (address, access) => {
+    view.onFault = (address, access) => {
       const status = this.resolve(address, access);
       if (status !== STATUS_SUCCESS && status !== STATUS_ACCESS_VIOLATION) throw new GuestException(status);
       return status === STATUS_SUCCESS;
-    });
+    };
+    this.memory = view;
     const shared = SHARED_USER_DATA_USER / PAGE_SIZE;
     this.vads.insert({ start: shared, end: shared + 1, kind: 'shared', protect: PAGE_READONLY });
     this.#pages.mapForeign(shared, system.sharedUserData, PAGE_READONLY);

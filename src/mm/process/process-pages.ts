@@ -7,6 +7,7 @@
  */
 import { PTE_ACCESSED, PTE_DIRTY, PTE_PRESENT, PTE_USER, PTE_WRITABLE } from '../../hw/page-tables.ts';
 import { PAGE_SHIFT, PAGE_SIZE } from '../../wdm/address.ts';
+import { PageWalk } from '../page-walk.ts';
 import { FRAME_PROCESS } from '../pfn.ts';
 import type { SystemSpace } from '../system-space.ts';
 import { isGuarded, protectionOf } from './protection.ts';
@@ -66,8 +67,9 @@ export class ProcessPages {
   /** Clears the entries; with `release` their frames go back to the PFN database. */
   clear(start: number, end: number, release: boolean): void {
     const { ram, pfn } = this.#system;
+    const walk = new PageWalk(this.#system, this.root);
     for (let page = start; page < end; page++) {
-      const index = this.#index(page);
+      const index = walk.index(page);
       const frame = index < 0 ? -1 : this.#frame(index);
       if (frame < 0) continue;
       ram.u32[index] = 0;
