@@ -26,6 +26,7 @@ import {
   IRP_MJ_MAXIMUM_FUNCTION,
   NonPagedPoolNx,
 } from '../wdm/constants.ts';
+import { Hang } from '../wdm/failures.ts';
 import { DRIVER_EXTENSION, DRIVER_OBJECT, UNICODE_STRING } from '../wdm/layouts.ts';
 import {
   NT_SUCCESS,
@@ -62,6 +63,9 @@ export interface DriverImage {
   /** No code of it runs any more. */
   free(): void;
 }
+
+/** A list that is longer is a circle: a driver has written over it. */
+const MAXIMUM_EXTENSIONS = 0x1_0000;
 
 export interface LoadedDriver {
   /** What DriverEntry returned, or why it was not called. */
@@ -280,7 +284,10 @@ export class DriverObjects {
   IoGetDriverObjectExtension(driver: Address, id: Address): Address {
     const { memory } = this.#env;
     let block = DRIVER_EXTENSION.at(memory, this.view(driver).DriverExtension).ClientDriverExtension;
-    while (block !== 0 && memory.readPointer(block + 8) !== id) block = memory.readPointer(block);
+    for (let count = 0; block !== 0 && memory.readPointer(block + 8) !== id; count++) {
+      if (count === MAXIMUM_EXTENSIONS) throw new Hang('spinning', "the list of a driver's extensions is a circle");
+      block = memory.readPointer(block);
+    }
     return block === 0 ? 0 : block + 16;
   }
 

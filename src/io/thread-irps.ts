@@ -5,6 +5,7 @@
  * ends must be cancelled and waited for.
  */
 import type { Address } from '../wdm/address.ts';
+import { Hang } from '../wdm/failures.ts';
 import { ETHREAD, IRP } from '../wdm/layouts.ts';
 import type { IoEnvironment } from './environment.ts';
 import { list } from './list-entry.ts';
@@ -12,6 +13,9 @@ import type { Irp } from './transfer/index.ts';
 
 const { IrpList } = ETHREAD.fields;
 const { ThreadListEntry } = IRP.fields;
+
+/** A list that is longer has lost its head: a driver has written over it. */
+const MAXIMUM_IRPS = 0x10_0000;
 
 export class ThreadIrps {
   readonly #env: IoEnvironment;
@@ -33,7 +37,8 @@ export class ThreadIrps {
     const { memory } = this.#env;
     const head = this.#head(thread);
     let entry = memory.readPointer(head);
-    while (entry !== head) {
+    for (let count = 0; entry !== head; count++) {
+      if (count === MAXIMUM_IRPS) throw new Hang('spinning', "the list of a thread's IRPs is a circle");
       const next = memory.readPointer(entry);
       yield entry - ThreadListEntry.offset;
       entry = next;

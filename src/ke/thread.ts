@@ -109,6 +109,6 @@ export class Thread {
   }
 
   get priority(): number {
-    return this.view.Priority;
+    return this.view.Priority & 31; // a driver may have written there
   }
 }
