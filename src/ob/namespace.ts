@@ -116,6 +116,7 @@ export class Namespace {
     if (object === 0) return STATUS_INSUFFICIENT_RESOURCES;
     this.#targets.set(object, target);
     this.#link(parent.directory, name, object, true);
+    OBJECT_HEADER.at(this.#objects.memory, headerOf(object)).PointerCount -= 1n; // only its name holds it now
     return STATUS_SUCCESS;
   }
 
