@@ -40,7 +40,7 @@ const MUTATIONS: readonly Mutation[] = [
     return image;
   },
   function truncate(image, random) {
-    return image.slice(0, random.below(image.length));
+    return image.subarray(0, random.below(image.length));
   },
   function zeroARange(image, random) {
     const at = anywhere(image, random);
@@ -61,7 +61,8 @@ const MUTATIONS: readonly Mutation[] = [
 
 /** The file with one to four mutations. */
 export function mutateImage(original: Uint8Array, random: Random): Uint8Array {
-  let image: Uint8Array = original.slice();
+  // Not slice(): that of a Buffer is a view of it.
+  let image: Uint8Array = new Uint8Array(original);
   for (let left = 1 + random.below(4); left > 0 && image.length > 0; left--)
     image = random.pick(MUTATIONS)(image, random);
   return image;
