@@ -38,7 +38,11 @@ const FAMILIES: readonly Family[] = [
 
 const TABLE: ReadonlyMap<string, Emit> = new Map(FAMILIES.flatMap(family => Object.entries(family)));
 
-/** Undefined for an instruction that is not supported. */
+/** Registers of units that are not there: MMX and x87, AVX's wide vectors, masks, bounds, tiles. */
+const FOREIGN_REGISTER = /^(MM|ST|YMM|ZMM|K|BND|TMM)\d/;
+
+/** Undefined for an instruction that is not supported. Many MMX forms share their mnemonic with one of SSE. */
 export function emitFor(i: Instruction): Emit | undefined {
+  if (i.operands.some(operand => operand.kind === 'other' && FOREIGN_REGISTER.test(operand.name))) return undefined;
   return TABLE.get(i.code) ?? TABLE.get(i.mnemonic);
 }
