@@ -6,7 +6,6 @@
  */
 import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { createJiti } from 'jiti';
 import type { TraceEvent } from '../etw/index.ts';
 import { BugCheck, Hang, Unsupported } from '../wdm/failures.ts';
@@ -29,15 +28,15 @@ export async function runScript(path: string, onEvents: (events: readonly TraceE
 }
 
 async function load(file: string): Promise<void> {
-  const api = fileURLToPath(new URL(`./recording.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url));
-  const jiti = createJiti(import.meta.url, {
-    alias: { irpwright: api },
-    moduleCache: false,
-    nativeModules: ['iced-x86'],
-  });
+  const jiti = createJiti(import.meta.url, { moduleCache: false, virtualModules: { irpwright: await scriptApi() } });
   const module: unknown = await jiti.import(file);
   const body = (module as { default?: unknown }).default;
   if (typeof body === 'function') await body();
+}
+
+/** A plain object: the script's loader does not take a module's namespace. */
+async function scriptApi(): Promise<object> {
+  return { ...(await import('./recording.ts')) };
 }
 
 async function stopOf(work: () => Promise<void>): Promise<BugCheck | Hang | Unsupported | undefined> {

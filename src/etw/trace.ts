@@ -40,12 +40,18 @@ export class Trace {
   }
 
   /** @param where for an event of a thread that does not run now: an application's, on its way into the kernel */
-  emit(body: EventBody, where: Partial<Stamp> = {}): void {
+  emit(body: EventBody, where?: Partial<Stamp>): void {
     if (!this.enabled) return;
     const request = this.#requestOf(body);
-    const { time, thread, process, irql } = { ...this.#stamp(), ...where };
-    const stamp = { sequence: ++this.#sequence, time, thread, process, irql };
-    const event = { ...stamp, ...(request === undefined ? {} : { request }), ...body } as TraceEvent;
+    const stamp = where ? { ...this.#stamp(), ...where } : this.#stamp();
+    const { time, thread, process, irql } = stamp;
+    const sequence = ++this.#sequence;
+    // One spread in one literal: V8 makes it many times faster than several.
+    const event = (
+      request === undefined
+        ? { sequence, time, thread, process, irql, ...body }
+        : { sequence, time, thread, process, irql, request, ...body }
+    ) as TraceEvent;
     for (const listener of this.#listeners) listener(event);
   }
 

@@ -76,6 +76,8 @@ class Check {
   readonly #machines: Record<Purpose, number> = { requests: 0, probes: 0 };
   /** What discovery ran into; told if no ordinary request runs into it again. */
   readonly #probeFindings: Finding[] = [];
+  /** The machine that discovery uses now. */
+  #probing: Session | undefined;
   /** The driver under test, in the machine at hand. */
   #driver: Driver | undefined;
 
@@ -211,14 +213,10 @@ class Check {
 
   #codesOf(device: DeviceReport): number[] {
     const name = device.name ?? '';
-    let session: Session | undefined;
     const discovered = discoverIoctls(device, {
-      session: () => {
-        if (this.#machines.probes < MOST_MACHINES.probes) session ??= this.#bootWithOpen(device);
-        return session;
-      },
+      session: () => this.#probeSession(device),
       stopped: (over, stop) => {
-        session = undefined;
+        this.#probing = undefined;
         this.#stoppedProbing(over, stop, name);
       },
       probing: code => this.#options.onProgress?.(`finding the I/O control codes of ${name}: ${hex(code, 8)}`),
@@ -249,11 +247,13 @@ class Check {
     });
   }
 
-  /** Undefined if the device cannot be opened; that is said with the requests. */
-  #bootWithOpen(device: DeviceReport): Session | undefined {
-    const session = this.#boot('probes');
-    const opened = session.open(device);
-    return opened.stop || !NT_SUCCESS(opened.value) ? undefined : session;
+  /** A machine in which the device is open; undefined if it cannot be opened, or too many machines are gone. */
+  #probeSession(device: DeviceReport): Session | undefined {
+    if (!this.#probing && this.#machines.probes >= MOST_MACHINES.probes) return undefined;
+    this.#probing ??= this.#boot('probes');
+    const opened = this.#probing.open(device);
+    if (opened.stop) this.#probing = undefined;
+    return opened.stop || !NT_SUCCESS(opened.value) ? undefined : this.#probing;
   }
 
   // --- The requests
