@@ -11,8 +11,8 @@ import { normalize } from '../../tools/vectors/digest.ts';
 import { encode } from '../../tools/vectors/encode.ts';
 import { chunks, Digests, type RecordedEntry, type VectorFile } from '../../tools/vectors/file.ts';
 import { allForms, exemption, provedForms } from '../../tools/vectors/forms.ts';
-import { CODE, CODE_BYTES, SLOT_BYTES, SLOT_ENTRY } from '../../tools/vectors/layout.ts';
-import { decodeAll, hex, statesRandom } from '../../tools/vectors/plan.ts';
+import { CODE, SLOT_BYTES, SLOT_ENTRY } from '../../tools/vectors/layout.ts';
+import { codeArea, decodeAll, hex, statesRandom } from '../../tools/vectors/plan.ts';
 import { Random } from '../../tools/vectors/random.ts';
 import { StateGenerator } from '../../tools/vectors/state.ts';
 import { TranslatedProcessor } from '../../tools/vectors/translated.ts';
@@ -37,11 +37,9 @@ function accepted(code: Uint8Array, slot: number): boolean {
 /** Runs a chunk; returns a line for each entry that differs. */
 function replay(seed: string, entries: readonly RecordedEntry[]): string[] {
   const processor = new TranslatedProcessor();
-  const area = new Uint8Array(CODE_BYTES).fill(0xcc);
-  for (const { slot, code } of entries) area.set(code, slot * SLOT_BYTES + SLOT_ENTRY);
-  processor.load(area);
+  processor.load(codeArea(entries.map(({ code }) => code)));
   const wrong: string[] = [];
-  for (const { name, slot, code, digests } of entries) {
+  for (const { name, slot, code, digests } of [...entries].reverse()) {
     const instructions = decodeAll(code, slot);
     const what = () => `${name}: ${instructions.map(String).join('; ')} [${hex(code)}]`;
     if (!accepted(code, slot)) {

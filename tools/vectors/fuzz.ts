@@ -11,9 +11,9 @@ import { Unsupported } from '../../src/wdm/failures.ts';
 import { describeState, differences } from './compare.ts';
 import { normalize } from './digest.ts';
 import { provedForms } from './forms.ts';
-import { CODE_BYTES, SLOT_BYTES, SLOT_ENTRY, SLOTS } from './layout.ts';
+import { SLOTS } from './layout.ts';
 import { NativeProcessor } from './native.ts';
-import { decodeAll, type Entry, hex, planForm, planSequence, sequenceForms, statesRandom } from './plan.ts';
+import { codeArea, decodeAll, type Entry, hex, planForm, planSequence, sequenceForms, statesRandom } from './plan.ts';
 import { Random } from './random.ts';
 import { StateGenerator } from './state.ts';
 import { TranslatedProcessor } from './translated.ts';
@@ -41,11 +41,10 @@ for (let round = 0; cases < count; round++) {
   const seed = `${values.seed}/${round}`;
   const entries = plan(seed);
   const ours = new TranslatedProcessor();
-  const area = new Uint8Array(CODE_BYTES).fill(0xcc);
+  const area = codeArea(entries.map(({ code }) => code));
   const states: Uint8Array[] = [];
   const owner: number[] = [];
   entries.forEach(({ code, states: each }, slot) => {
-    area.set(code, slot * SLOT_BYTES + SLOT_ENTRY);
     const generator = new StateGenerator(code, slot);
     const random = statesRandom(seed, slot, code);
     for (let i = 0; i < each; i++) {
@@ -56,9 +55,10 @@ for (let round = 0; cases < count; round++) {
   ours.load(area);
   const outcomes = native.run(area, states);
   const skipped = new Set<number>();
-  states.forEach((state, i) => {
+  for (let i = states.length - 1; i >= 0; i--) {
+    const state = states[i]!;
     const slot = owner[i]!;
-    if (skipped.has(slot)) return;
+    if (skipped.has(slot)) continue;
     const { name, code } = entries[slot]!;
     const instructions = decodeAll(code, slot);
     const real = normalize(outcomes[i]!, state, instructions);
@@ -69,12 +69,12 @@ for (let round = 0; cases < count; round++) {
       skipped.add(slot);
       if (error instanceof Unsupported) unsupported.add(values.sequences ? error.what : name);
       else report(name, `${instructions.map(String).join('; ')} [${hex(code)}]: ${error}`, state);
-      return;
+      continue;
     }
     const lines = differences(state, real, mine);
     if (lines.length > 0)
       report(name, `${instructions.map(String).join('; ')} [${hex(code)}]\n    ${lines.join('\n    ')}`, state);
-  });
+  }
   const stray = ours.strayWrite();
   if (stray !== undefined) report('stray', `a write outside of the windows at ${stray.toString(16)}`, states[0]!);
   cases += states.length;

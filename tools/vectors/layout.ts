@@ -35,8 +35,8 @@ export const OUTCOME = {
   size: 424,
 } as const;
 
-/** The flags that are compared: CF, PF, AF, ZF, SF, DF, OF and ID. The rest belong to the operating system. */
-export const COMPARED_FLAGS = 0x20_0cd5;
+/** The flags that are compared: CF, PF, AF, ZF, SF, DF and OF. The rest belong to the operating system. */
+export const COMPARED_FLAGS = 0xcd5;
 
 export interface Window {
   readonly address: number;

@@ -13,7 +13,7 @@ import {
 } from 'iced-x86';
 import { decodeOne, encode } from './encode.ts';
 import { type Form, provedForms } from './forms.ts';
-import { CODE, SLOT_BYTES, SLOT_ENTRY } from './layout.ts';
+import { CODE, CODE_BYTES, SLOT_BYTES, SLOT_ENTRY } from './layout.ts';
 import { Random } from './random.ts';
 
 /** Code to run and how often. The states follow from the seed, the slot and the code. */
@@ -26,6 +26,8 @@ export interface Entry {
 
 const STATES_OF_A_FORM = 320;
 const TRIES = 40;
+const INT3 = 0xcc;
+const JMP_REL32 = 0xe9;
 
 /** Immediates choose between so many behaviours here that more encodings are worth more than more states. */
 const MANY =
@@ -107,6 +109,27 @@ export function planSequence(forms: readonly Form[], random: Random, slot: numbe
 
 /** R15 is the base of the sequence's memory. */
 const RESERVED = new Set<Register>([Register.R15]);
+
+/** Slots whose code our translator sees as one piece. */
+const CHAIN = 32;
+
+/**
+ * The code area: each entry's code in its slot, an int3 behind it, and behind that a jump to the slot below, which is
+ * never taken. It lets one translation hold many entries: run them from the last slot to the first.
+ */
+export function codeArea(codes: readonly Uint8Array[]): Uint8Array {
+  const area = new Uint8Array(CODE_BYTES).fill(INT3);
+  const view = new DataView(area.buffer);
+  codes.forEach((code, slot) => {
+    const start = slot * SLOT_BYTES + SLOT_ENTRY;
+    area.set(code, start);
+    if (slot % CHAIN === 0) return;
+    const jump = start + code.length + 1;
+    area[jump] = JMP_REL32;
+    view.setInt32(jump + 1, start - SLOT_BYTES - (jump + 5), true);
+  });
+  return area;
+}
 
 /** The instructions of an entry's code. */
 export function decodeAll(code: Uint8Array, slot: number): Instruction[] {

@@ -10,9 +10,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { normalize } from './digest.ts';
 import { Digests, stringify, type VectorFile } from './file.ts';
 import { allForms, exemption, provedForms } from './forms.ts';
-import { CODE_BYTES, OUTCOME, SLOT_BYTES, SLOT_ENTRY, SLOTS } from './layout.ts';
+import { OUTCOME, SLOTS } from './layout.ts';
 import { NativeProcessor } from './native.ts';
-import { decodeAll, type Entry, hex, planForm, planSequence, sequenceForms, statesRandom } from './plan.ts';
+import { codeArea, decodeAll, type Entry, hex, planForm, planSequence, sequenceForms, statesRandom } from './plan.ts';
 import { Random } from './random.ts';
 import { StateGenerator } from './state.ts';
 
@@ -31,15 +31,13 @@ function processorName(): string {
 
 /** Runs entries whose slots count from 0, at most SLOTS of them. */
 function run(entries: readonly Entry[]): Digests[] {
-  const area = new Uint8Array(CODE_BYTES).fill(0xcc);
   const states: Uint8Array[] = [];
   entries.forEach(({ code, states: count }, slot) => {
-    area.set(code, slot * SLOT_BYTES + SLOT_ENTRY);
     const generator = new StateGenerator(code, slot);
     const random = statesRandom(seed, slot, code);
     for (let i = 0; i < count; i++) states.push(generator.next(random));
   });
-  const outcomes = native.run(area, states);
+  const outcomes = native.run(codeArea(entries.map(({ code }) => code)), states);
   let at = 0;
   return entries.map(({ name, code, states: count }, slot) => {
     const instructions = decodeAll(code, slot);

@@ -204,11 +204,7 @@ export class StateGenerator {
         break;
       case M.Popf:
       case M.Popfq:
-        write(
-          Number(gpr[RSP]),
-          BigInt((random.u32() & (part.mnemonic === M.Popf ? 0xcd5 : 0x20_0cd5)) | 0x202),
-          part.mnemonic === M.Popf ? 2 : 8,
-        );
+        write(Number(gpr[RSP]), BigInt((random.u32() & 0xcd5) | 0x202), part.mnemonic === M.Popf ? 2 : 8);
         break;
       case M.Ldmxcsr:
         write(address, BigInt(random.chance(80) ? random.u32() & 0xffff : random.u32() & 0xfffd_ffff), 4);

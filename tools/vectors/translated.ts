@@ -25,6 +25,8 @@ import {
 } from './layout.ts';
 
 const PAGE = 4096;
+/** Where no case goes. */
+const TRAP_AREA = -0x1234_5678_9000;
 /** Instructions that a case may take; no case takes more than a few. */
 const PATIENCE = 100_000;
 const DEADLINE_VECTOR = 255;
@@ -57,7 +59,7 @@ export class TranslatedProcessor {
       tables,
       root,
       decoder: iced,
-      trapArea: { start: -PAGE, end: -1 },
+      trapArea: { start: TRAP_AREA, end: TRAP_AREA + PAGE },
     });
     this.#processor.registers.fsBase = FS_BASE;
     this.#processor.registers.gsBase = GS_BASE;

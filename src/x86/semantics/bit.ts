@@ -6,6 +6,7 @@
 import type { Instruction } from '../decode.ts';
 import { type Emit, type Emitter, type Family, memoryOf, type OpenMemory } from '../emitter.ts';
 import { FLAG, type IntegerSize, KIND } from '../flags.ts';
+import { FS_BASE, GS_BASE } from '../layout.ts';
 import { crc32, pdep, pext } from './bit-helpers.ts';
 
 type BitChange = 'bt' | 'bts' | 'btr' | 'btc';
@@ -24,11 +25,17 @@ const bitTest =
     const operand = i.operands[0]!;
     let opened: OpenMemory | undefined;
     if (operand.kind === 'memory') {
-      e.address(operand);
+      e.address(operand, 0, i.operands[1]?.kind !== 'gpr');
       if (i.operands[1]?.kind === 'gpr') {
         w.get(index);
         if (size !== 8) e.signExtend(size).w.op('i64.extend_i32_s');
         w.i64(Math.log2(bits)).op('i64.shr_s').i64(size).op('i64.mul').op('i64.add');
+        // With 32-bit addresses the bit's word is found modulo 2^32, too; the segment's base comes last.
+        if (operand.addressSize === 4) w.i64(0xffff_ffffn).op('i64.and');
+        if (operand.segment)
+          w.i32(0)
+            .memory('i64.load', operand.segment === 'gs' ? GS_BASE : FS_BASE)
+            .op('i64.add');
       }
       if (change === 'bt') e.loadAt(size).w.set(value);
       else {

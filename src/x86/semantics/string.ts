@@ -88,6 +88,7 @@ const movs: StringOperation = {
   destination: true,
   step(cpu, i, source, destination) {
     const { size } = i.string;
+    cpu.check(source, size, 'read');
     cpu.check(destination, size, 'write');
     cpu.write(destination, size, cpu.read(source, size));
     return false;
@@ -190,7 +191,9 @@ const cmps: StringOperation = {
   destination: true,
   step(cpu, i, source, destination) {
     const { size } = i.string;
-    return compare(cpu, i, cpu.read(source, size), cpu.read(destination, size));
+    // A Zen 4 touches the second operand first, as its faults show.
+    const b = cpu.read(destination, size);
+    return compare(cpu, i, cpu.read(source, size), b);
   },
 };
 

@@ -388,7 +388,7 @@ export const enter: Helper = (cpu, i) => {
   for (let n = 1; n < level; n++) values.push(cpu.read((rbp - BigInt(8 * n)) & maskOf(8), 8));
   if (level > 0) values.push(frame);
   const bottom = (rsp - BigInt(8 * values.length)) & maskOf(8);
-  cpu.check(bottom, 8 * values.length, 'write');
+  for (let n = 1; n <= values.length; n++) cpu.check((rsp - BigInt(8 * n)) & maskOf(8), 8, 'write');
   values.forEach((value, n) => {
     cpu.write((rsp - BigInt(8 * (n + 1))) & maskOf(8), 8, value);
   });
