@@ -9,11 +9,11 @@ import { resolve } from 'node:path';
 import { createJiti } from 'jiti';
 import type { TraceEvent } from '../etw/index.ts';
 import { BugCheck, Hang, Unsupported } from '../wdm/failures.ts';
-import { DEVICE_OBJECT } from '../wdm/layouts.ts';
-import { bugCheckFinding, deviceFindings, hangFinding, mergeFindings, methodOf } from './check/findings.ts';
+import { bugCheckFinding, deviceFindings, hangFinding, mergeFindings } from './check/findings.ts';
+import { devicesOf } from './devices.ts';
 import { UsageError } from './files.ts';
 import { type RecordedMachine, recording } from './recording.ts';
-import { type DeviceReport, type DriverReport, type Finding, type IoctlReport, REPORT_VERSION, type Report, type RequestReport, type Verdict } from './report/model.ts'; // biome-ignore format: one line
+import { type DriverReport, type Finding, type IoctlReport, REPORT_VERSION, type Report, type RequestReport, type Verdict } from './report/model.ts'; // biome-ignore format: one line
 import { requestsOf } from './report/requests.ts';
 
 /** @throws UsageError for a script that is not there; what the script throws, but for the machine's own stops */
@@ -66,7 +66,7 @@ function reportOf(
     if (dead instanceof BugCheck) findings.push(bugCheckFinding(dead, own.requests, `in ${path}`));
   });
   if (stop instanceof Hang) findings.push(hangFinding(stop, requests.findLast(r => r.ending === 'never completed'), `in ${path}`)); // biome-ignore format: one line
-  const devices = machines.flatMap(devicesOf);
+  const devices = machines.flatMap(({ machine, recorder }) => devicesOf(machine, recorder));
   const merged = mergeFindings([...deviceFindings(devices), ...findings]);
   const reason =
     stop instanceof Unsupported ? stop.message : machines.length === 0 ? `${path} has made no Machine` : undefined;
@@ -96,29 +96,6 @@ function driversOf({ recorder }: RecordedMachine): DriverReport[] {
     size,
     status: statuses.get(driver) ?? 0,
   }));
-}
-
-/** As they were made; those that are gone by now have no flags any more and are left out. */
-function devicesOf({ machine, recorder }: RecordedMachine): DeviceReport[] {
-  const gone = new Set(recorder.of('device-deleted').map(event => event.device));
-  const links = recorder.of('symbolic-link-created');
-  return recorder
-    .of('device-created')
-    .filter(event => !gone.has(event.device))
-    .map(({ driver, device, name }) => {
-      const view = DEVICE_OBJECT.at(machine.memory, device);
-      return {
-        driver,
-        address: device,
-        ...(name === undefined ? {} : { name }),
-        links: links.filter(({ target }) => target === name).map(({ link }) => link),
-        deviceType: view.DeviceType,
-        characteristics: view.Characteristics,
-        flags: view.Flags,
-        method: methodOf(view.Flags),
-        stackSize: view.StackSize,
-      };
-    });
 }
 
 function ioctlsOf(requests: readonly RequestReport[]): IoctlReport[] {

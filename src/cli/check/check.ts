@@ -10,6 +10,7 @@ import type { Driver } from '../../machine.ts';
 import { formatAddress } from '../../wdm/address.ts';
 import { BugCheck, Hang, Unsupported } from '../../wdm/failures.ts';
 import { formatStatus, NT_SUCCESS, STATUS_SUCCESS } from '../../wdm/ntstatus.ts';
+import { sameName } from '../devices.ts';
 import type { InputFile } from '../files.ts';
 import {
   type DeviceReport,
@@ -350,10 +351,6 @@ function driverReport(session: Session, file: InputFile, outcome: Outcome<{ stat
     status: outcome.stop ? STATUS_SUCCESS : outcome.value.status,
     ...where,
   };
-}
-
-function sameName(a: string | undefined, b: string): boolean {
-  return a !== undefined && a.toLowerCase() === b.toLowerCase();
 }
 
 /** What requests that differ only in their sizes have in common. */

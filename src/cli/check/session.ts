@@ -12,9 +12,9 @@ import { BugCheck, Hang, Unsupported } from '../../wdm/failures.ts';
 import { DEVICE_OBJECT, DRIVER_EXTENSION, DRIVER_OBJECT } from '../../wdm/layouts.ts';
 import { NT_SUCCESS, STATUS_PENDING } from '../../wdm/ntstatus.ts';
 import { FILE_FLAG_OVERLAPPED, OVERLAPPED, type Process, WAIT_OBJECT_0 } from '../../win32/index.ts';
+import { type DeviceLink, devicesOf, linksOf } from '../devices.ts';
 import type { InputFile } from '../files.ts';
 import type { DeviceReport } from '../report/model.ts';
-import { methodOf } from './findings.ts';
 import { inputBytes, type PlannedRequest } from './plan.ts';
 
 /** How long, in the machine's time, a request may stay pending before it is cancelled, and after it was. */
@@ -74,40 +74,15 @@ export class Session {
     return DRIVER_OBJECT.at(this.machine.memory, object).DriverUnload !== 0;
   }
 
-  /** All devices of loaded drivers, in the order in which they were made. */
   devices(): DeviceReport[] {
-    const { memory } = this.machine;
-    const links = this.links();
-    const gone = new Set(this.#recorder.of('device-deleted').map(event => event.device));
-    const created = this.#recorder.of('device-created').filter(event => !gone.has(event.device));
-    return created.map(({ driver, device, name }) => {
-      const view = DEVICE_OBJECT.at(memory, device);
-      return {
-        driver,
-        address: device,
-        ...(name === undefined ? {} : { name }),
-        links: links.filter(({ target }) => target.toLowerCase() === name?.toLowerCase()).map(({ path }) => path),
-        deviceType: view.DeviceType,
-        characteristics: view.Characteristics,
-        flags: view.Flags,
-        method: methodOf(view.Flags),
-        stackSize: view.StackSize,
-      };
-    });
+    return devicesOf(this.machine, this.#recorder);
   }
 
-  /** Symbolic links that there are, as an application writes them. */
-  links(): { readonly path: string; readonly target: string }[] {
-    const links = new Map<string, { path: string; target: string }>();
-    for (const event of this.#recorder.of('symbolic-link-created', 'symbolic-link-deleted')) {
-      const key = linkName(event.link).toLowerCase();
-      if (event.type === 'symbolic-link-deleted') links.delete(key);
-      else links.set(key, { path: `\\\\.\\${linkName(event.link)}`, target: event.target });
-    }
-    return [...links.values()];
+  links(): DeviceLink[] {
+    return linksOf(this.#recorder);
   }
 
-  /** The devices below and above which one finds this one: names of those whose requests pass a device of `driver`. */
+  /** A request to this device passes a device of `driver`: its own, or one that is attached above it. */
   isReachedThrough(device: DeviceReport, driver: string): boolean {
     const { memory } = this.machine;
     const owners = new Map(this.devices().map(({ address, driver: owner }) => [address, owner]));
@@ -199,9 +174,4 @@ export class Session {
 function sizesOf(request: PlannedRequest): [input: number, output: number] {
   if (request.kind === 'ioctl') return [request.input, request.output];
   return request.kind === 'read' ? [0, request.bytes] : [request.bytes, 0];
-}
-
-/** \DosDevices\Name, \??\Name and \GLOBAL??\Name are one. */
-function linkName(link: string): string {
-  return link.replace(/^\\(DosDevices|\?\?|GLOBAL\?\?)\\(Global\\)?/i, '');
 }

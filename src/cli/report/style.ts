@@ -55,7 +55,9 @@ export function hex(value: number, digits = 1): string {
 }
 
 export function count(n: number, noun: string, plural = `${noun}s`): string {
-  return `${n.toLocaleString('en-US')} ${n === 1 ? noun : plural}`;
+  // Intl is slow to wake up, and this is all that is wanted of it.
+  const digits = n.toString().replace(/\B(?=(\d{3})+$)/g, ',');
+  return `${digits} ${n === 1 ? noun : plural}`;
 }
 
 /** Text of a driver, in which only printable characters reach the terminal. */
