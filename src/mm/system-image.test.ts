@@ -8,7 +8,7 @@ import { PageFault } from '../wdm/memory.ts';
 import { NT_SUCCESS, STATUS_NOT_SUPPORTED } from '../wdm/ntstatus.ts';
 import { MemoryManager } from './memory-manager.ts';
 import { SeededRandom } from './random.ts';
-import { SystemImageLoader } from './system-image.ts';
+import { type GuardRoutines, SystemImageLoader } from './system-image.ts';
 
 const driver = new Uint8Array(readFileSync(new URL('../../samples/seh/seh.sys', import.meta.url)));
 
@@ -16,7 +16,7 @@ const KERNEL_ROUTINE: Address = -0x7fe_0000_0000;
 const MISSING = { base: -0x7fd_0000_0000, size: 0x10_0000 };
 
 /** A loader in a machine of its own. The kernel provides everything, or all but what is named. */
-function machine({ seed = 1, without = [] as string[] } = {}) {
+function machine({ seed = 1, without = [] as string[], guard = undefined as GuardRoutines | undefined } = {}) {
   const mm = new MemoryManager({ bytes: 0x100_0000, seed });
   const random = new SeededRandom(seed);
   const images = new ImageTable(MISSING);
@@ -29,6 +29,7 @@ function machine({ seed = 1, without = [] as string[] } = {}) {
     },
     range: mm.images.range,
     random: () => random.below(0x1_0000_0000),
+    guard,
   });
   const load = (bytes = driver, name = 'seh.sys') => {
     const result = loader.load(name, bytes);
@@ -127,6 +128,63 @@ describe('a loaded image', () => {
     const address = image.base + image.symbols.find('FaultLoad')!;
     expect(image.symbol(address)).toMatch(/^seh!FaultLoad \(fault\.c:\d+\)$/);
     expect(image.symbol(address + 1)).toMatch(/^seh!FaultLoad\+0x1 \(fault\.c:\d+\)$/);
+  });
+});
+
+describe('load configuration', () => {
+  const COOKIE = 0x2b99_2ddf_a232n;
+  const OWN = 0x1122n;
+
+  /** The sample with a load configuration in the unused rest of its .buildid section: cookie and guard pointers behind it. */
+  function configured(cookie = COOKIE) {
+    const bytes = driver.slice();
+    const view = new DataView(bytes.buffer);
+    const { image, pe } = machine().load();
+    const section = image.sections.find(({ name }) => name === '.buildid')!;
+    const config = section.address + 0x60;
+    const at = (rva: number) => section.rawOffset + rva - section.address;
+    const pointer = (offset: number, rva: number) =>
+      view.setBigUint64(at(config) + offset, pe.imageBase + BigInt(rva), true);
+    view.setUint32(at(config), 0x100, true); // Size
+    pointer(0x58, config + 0x110); // SecurityCookie
+    pointer(0x70, config + 0x118); // GuardCFCheckFunctionPointer
+    pointer(0x78, config + 0x120); // GuardCFDispatchFunctionPointer
+    view.setBigUint64(at(config) + 0x110, cookie, true);
+    view.setBigUint64(at(config) + 0x118, OWN, true);
+    view.setBigUint64(at(config) + 0x120, OWN, true);
+    const directory = view.getUint32(0x3c, true) + 24 + 112 + 10 * 8;
+    view.setUint32(directory, config, true);
+    view.setUint32(directory + 4, 0x100, true);
+    return { bytes, cookieAt: config + 0x110 };
+  }
+
+  test('the security cookie is drawn from the seed: 48 bits, never the default', () => {
+    const { bytes, cookieAt } = configured();
+    const cookies = [1, 2, 1].map(seed => {
+      const { load, memory } = machine({ seed });
+      return memory.readU64(load(bytes).image.base + cookieAt);
+    });
+    expect(cookies[0]).not.toBe(COOKIE);
+    expect(cookies[0]).not.toBe(0n);
+    expect(cookies[0]! >> 48n).toBe(0n);
+    expect(cookies[1]).not.toBe(cookies[0]);
+    expect(cookies[2]).toBe(cookies[0]);
+  });
+
+  test('a cookie that the driver has chosen itself stays', () => {
+    const { bytes, cookieAt } = configured(0x1234n);
+    const { load, memory } = machine();
+    expect(memory.readU64(load(bytes).image.base + cookieAt)).toBe(0x1234n);
+  });
+
+  test("Control Flow Guard's pointers lead to the kernel's routines; without those they stay the image's own", () => {
+    const { bytes, cookieAt } = configured();
+    const guarded = machine({ guard: { check: -0x100, dispatch: -0x200 } });
+    const { base } = guarded.load(bytes).image;
+    expect(guarded.memory.readPointer(base + cookieAt + 8)).toBe(-0x100);
+    expect(guarded.memory.readPointer(base + cookieAt + 16)).toBe(-0x200);
+    const plain = machine();
+    expect(plain.memory.readU64(plain.load(bytes).image.base + cookieAt + 8)).toBe(OWN);
   });
 });
 
