@@ -321,16 +321,6 @@ export const output: Helper = (cpu, i) => {
 
 // ---- state
 
-export const ldmxcsr: Helper = (cpu, i) => {
-  const value = Number(readOperand(cpu, i, 0, 4));
-  if (value & 0xffff_0000) cpu.raise(13);
-  cpu.registers.mxcsr = value;
-  return STAY;
-};
-export const stmxcsr: Helper = (cpu, i) => {
-  cpu.write(cpu.effectiveAddress(i), 4, BigInt(cpu.registers.mxcsr));
-  return STAY;
-};
 export const fninit: Helper = ({ registers }) => {
   registers.fcw = 0x37f;
   return STAY;

@@ -49,8 +49,6 @@ export const system: Family = {
   Swapgs: stay(helpers.swapgs),
   In: stay(helpers.input),
   Out: stay(helpers.output),
-  Ldmxcsr: stay(helpers.ldmxcsr),
-  Stmxcsr: stay(helpers.stmxcsr),
   Fninit: stay(helpers.fninit),
   Fnstcw: stay(helpers.fnstcw),
   Fldcw: stay(helpers.fldcw),

@@ -1,5 +1,5 @@
 /**
- * Recorded from the processor by tools/vectors/record-approximations.ts; see approximations.ts for the meaning.
+ * Recorded by tools/vectors/record-approximations.ts; approximations.ts says what it means.
  * AMD EPYC (family 25, model 17).
  */
 export const APPROXIMATION_DIGITS =
