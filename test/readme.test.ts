@@ -14,8 +14,16 @@ const readme = read('README.md');
 const scratch = mkdtempSync(join(tmpdir(), 'irpwright-readme-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
-/** Runs one of README's commands in the repository, but for the files that it writes. */
+const outputs = new Map<string, string>();
+
+/** What one of README's commands prints, run in the repository, but for the files that it writes. */
 function run(command: string): string {
+  const known = outputs.get(command) ?? execute(command);
+  outputs.set(command, known);
+  return known;
+}
+
+function execute(command: string): string {
   const [program, ...args] = command.split(' ');
   const own = args.map((argument, i) =>
     /^--(json|trace)$/.test(args[i - 1] ?? '') ? join(scratch, argument) : argument,
@@ -42,7 +50,7 @@ describe('commands', () => {
   );
 });
 
-test.each([...readme.matchAll(/<!-- file: (\S+) -->\n```ts\n([\s\S]*?)```/g)].map(([, file, text]) => [file!, text!]))(
+test.each([...readme.matchAll(/<!-- file: (\S+) -->\n+```ts\n([\s\S]*?)```/g)].map(([, file, text]) => [file!, text!]))(
   '%s is what README shows',
   (file, text) => {
     expect(text).toBe(read(file));
@@ -50,11 +58,14 @@ test.each([...readme.matchAll(/<!-- file: (\S+) -->\n```ts\n([\s\S]*?)```/g)].ma
 );
 
 test('the report that README shows is the one that npm start prints', () => {
-  const [, excerpt] = /<!-- excerpt -->\n```text\n([\s\S]*?)```/.exec(readme) ?? [];
-  const output = run('npx irpwright check samples/transfer/transfer.sys').split('\n');
-  const lines = (excerpt ?? '').split('\n').filter(line => line.trim() !== '' && line.trim() !== '…');
-  expect(lines.length).toBeGreaterThan(5);
-  expect(lines.filter(line => !output.includes(line))).toEqual([]);
+  // Where things lie changes with every change of what is allocated before them.
+  const withoutAddresses = (line: string) =>
+    line.replaceAll(/[0-9a-f`]{9,}/g, '<address>').replaceAll(/frame [0-9a-f]+/g, 'frame');
+  const [, excerpt] = /<!-- excerpt -->\n+```text\n([\s\S]*?)```/.exec(readme) ?? [];
+  const output = run('npx irpwright check samples/transfer/transfer.sys').split('\n').map(withoutAddresses);
+  const lines = (excerpt ?? '').split('\n').filter(line => !/^\s*…?$/.test(line));
+  expect(lines.length).toBeGreaterThan(20);
+  expect(lines.map(withoutAddresses).filter(line => !output.includes(line))).toEqual([]);
 });
 
 test('every path that README names is there', () => {
