@@ -55,6 +55,29 @@ const ZERO = 0x30;
 const PERCENT = 0x25;
 
 class Formatter {
+  static readonly #conversions: Readonly<Record<string, (formatter: Formatter, spec: Specification) => void>> = {
+    d: (f, spec) => f.#signed(spec),
+    i: (f, spec) => f.#signed(spec),
+    u: (f, spec) => f.#unsigned(spec, 10, '', false),
+    o: (f, spec) => f.#unsigned(spec, 8, '', false),
+    x: (f, spec) => f.#unsigned(spec, 16, '0x', false),
+    X: (f, spec) => f.#unsigned(spec, 16, '0X', true),
+    p: (f, spec) => f.#unsigned({ ...spec, bits: 64, precision: 16 }, 16, '0X', true),
+    c: (f, spec) => f.#character(spec, spec.kind ?? f.#width),
+    C: (f, spec) => f.#character(spec, spec.kind ?? f.#otherWidth),
+    s: (f, spec) => f.#string(spec, spec.kind ?? f.#width),
+    S: (f, spec) => f.#string(spec, spec.kind ?? f.#otherWidth),
+    Z: (f, spec) => f.#counted(spec),
+    n: f => f.#fail(),
+    e: f => f.#skip('e'),
+    E: f => f.#skip('E'),
+    f: f => f.#skip('f'),
+    g: f => f.#skip('g'),
+    G: f => f.#skip('G'),
+    a: f => f.#skip('a'),
+    A: f => f.#skip('A'),
+  };
+
   readonly units: number[] = [];
   truncated = false;
   invalid = false;
@@ -106,46 +129,9 @@ class Formatter {
     const type = this.#peek();
     if (type === 0) return; // the format ends within a specification: nothing
     this.#take();
-    const char = String.fromCharCode(type);
-    switch (char) {
-      case 'd':
-      case 'i':
-        return this.#signed(spec);
-      case 'u':
-        return this.#unsigned(spec, 10, '', false);
-      case 'o':
-        return this.#unsigned(spec, 8, '', false);
-      case 'x':
-        return this.#unsigned(spec, 16, '0x', false);
-      case 'X':
-        return this.#unsigned(spec, 16, '0X', true);
-      case 'p':
-        spec.bits = 64;
-        spec.precision = 16;
-        return this.#unsigned(spec, 16, '0X', true);
-      case 'c':
-      case 'C':
-        return this.#character(spec, this.#kindOf(spec, char === 'C'));
-      case 's':
-      case 'S':
-        return this.#string(spec, this.#kindOf(spec, char === 'S'));
-      case 'Z':
-        return this.#counted(spec);
-      case 'n':
-        this.invalid = true;
-        return;
-      case 'e':
-      case 'E':
-      case 'f':
-      case 'g':
-      case 'G':
-      case 'a':
-      case 'A':
-        this.#args.next(); // not supported by the kernel; its argument is skipped, so that the others stay right
-        return this.#emit(type);
-      default:
-        return this.#emit(type);
-    }
+    const convert = Formatter.#conversions[String.fromCharCode(type)];
+    if (convert) convert(this, spec);
+    else this.#emit(type);
   }
 
   #specification(): Specification {
@@ -243,9 +229,18 @@ class Formatter {
     return true;
   }
 
-  #kindOf(spec: Specification, other: boolean): Width {
-    if (spec.kind !== undefined) return spec.kind;
-    return other ? (this.#width === 1 ? 2 : 1) : this.#width;
+  get #otherWidth(): Width {
+    return this.#width === 1 ? 2 : 1;
+  }
+
+  #fail(): void {
+    this.invalid = true;
+  }
+
+  /** Floating point, which the kernel does not support: the argument is skipped, so that the others stay right. */
+  #skip(type: string): void {
+    this.#args.next();
+    this.#emit(type.charCodeAt(0));
   }
 
   #signed(spec: Specification): void {
@@ -290,12 +285,12 @@ class Formatter {
     const kind = spec.kind ?? 1;
     const address = pointer(this.#args.next());
     const limit = this.#stringLimit(spec);
-    if (address === 0) return this.#padded(spec, NULL_TEXT.slice(0, limit));
     // ANSI_STRING has the same layout.
-    const { Length, Buffer } = UNICODE_STRING.at(this.#memory, address);
-    if (Buffer === 0) return this.#padded(spec, NULL_TEXT.slice(0, limit));
+    const { Length, Buffer } = address === 0 ? { Length: 0, Buffer: 0 } : UNICODE_STRING.at(this.#memory, address);
     const count = Math.min(Math.floor(Length / kind), limit);
-    this.#padded(spec, this.#converted(readUnits(this.#memory, Buffer, kind, count), kind));
+    const units =
+      Buffer === 0 ? NULL_TEXT.slice(0, limit) : this.#converted(readUnits(this.#memory, Buffer, kind, count), kind);
+    this.#padded(spec, units);
   }
 
   /** No more units need be read: the precision, or one more than fits, which is enough to know that it does not. */

@@ -25,7 +25,7 @@ import { RtlDowncaseUnicodeChar, RtlUpcaseUnicodeChar, RtlUpperChar } from './up
 export type Allocate = (bytes: number) => Address;
 
 /** The longest Length that leaves room for a terminator in MaximumLength. */
-export const MAXIMUM_BYTES = 0xfffc;
+const MAXIMUM_BYTES = 0xfffc;
 const MAXIMUM_ANSI_BYTES = 0xfffe;
 
 /** Code units of a UNICODE_STRING. */
@@ -49,7 +49,10 @@ function set(memory: GuestMemory, string: Address, length: number, maximum: numb
 
 /** RtlInitUnicodeString and RtlInitAnsiString: describes a terminated string; one that is too long is cut off. */
 export function initString(memory: GuestMemory, string: Address, source: Address, width: Width): void {
-  if (source === 0) return set(memory, string, 0, 0, 0);
+  if (source === 0) {
+    set(memory, string, 0, 0, 0);
+    return;
+  }
   const longest = width === 2 ? MAXIMUM_BYTES : MAXIMUM_ANSI_BYTES;
   const length = terminatedLength(memory, source, width, longest / width) * width;
   set(memory, string, length, length + width, source);
