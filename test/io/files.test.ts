@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Machine, Nt, Process } from '../../src/index.ts';
+import { type Machine, type Nt, type Process, Recorder } from '../../src/index.ts';
 import type { Routine } from '../../src/ke/routine.ts';
 import type { Address } from '../../src/wdm/address.ts';
 import * as wdm from '../../src/wdm/constants.ts';
@@ -367,5 +367,18 @@ describe('an IRP’s flags', () => {
     const { handle } = app.CreateFile('\\\\.\\Dev');
     expect(app.ReadFile(handle, app.alloc(0x1000), length).ok).toBe(true);
     expect(seen).toEqual([expected]);
+  });
+});
+
+describe('a device with both DO_BUFFERED_IO and DO_DIRECT_IO', () => {
+  it('is served buffered, and the trace says that it contradicts itself', () => {
+    const flags = wdm.DO_BUFFERED_IO | wdm.DO_DIRECT_IO;
+    const machine = bootWith(probe({ ...DEVICE, devices: [{ name: 'Dev', flags }] }));
+    const app = machine.createProcess();
+    const { handle } = app.CreateFile('\\\\.\\Dev');
+    const recorder = new Recorder(machine.trace);
+    app.WriteFile(handle, app.alloc(0x1000), 16);
+    expect(recorder.of('irp-created')[0]).toMatchObject({ method: 'buffered' });
+    expect(recorder.of('finding')).toMatchObject([{ id: 'do-flags-both', request: 1 }]);
   });
 });

@@ -8,6 +8,8 @@
 import type { Routine } from '../../ke/routine.ts';
 import type { Address } from '../../wdm/address.ts';
 import {
+  DO_BUFFERED_IO,
+  DO_DIRECT_IO,
   FILE_APPEND_DATA,
   FILE_READ_DATA,
   FILE_WRITE_DATA,
@@ -102,7 +104,8 @@ export class ReadWrite {
       if (!isRead && fileFlags & FO_WRITE_THROUGH) stack.Flags |= SL_WRITE_THROUGH;
       irp.Flags = IRP_DEFER_IO_COMPLETION | (isRead ? IRP_READ_OPERATION : IRP_WRITE_OPERATION);
       if (fileFlags & FO_NO_INTERMEDIATE_BUFFERING) irp.Flags |= IRP_NOCACHE;
-      const transfer = parts.transfers.ofDevice(parts.devices.view(request.device).Flags);
+      const deviceFlags = parts.devices.view(request.device).Flags;
+      const transfer = parts.transfers.ofDevice(deviceFlags);
       traceIrpCreated(environment, irp, {
         major,
         device: request.device,
@@ -110,6 +113,7 @@ export class ReadWrite {
         byteOffset: offset,
         ...(isRead ? { outputBuffer: buffer, outputLength: length } : { inputBuffer: buffer, inputLength: length }),
       });
+      if (hasBothFlags(deviceFlags)) this.#reportBothFlags(irp);
       yield* settle(isRead ? transfer.read(irp, buffer, length) : transfer.write(irp, buffer, length));
     } catch (error) {
       return yield* this.#requests.fail(request, irp, exceptionStatus(error));
@@ -150,4 +154,15 @@ export class ReadWrite {
     const partial = SectorSize !== 0 && (length % SectorSize !== 0 || offset % BigInt(SectorSize) !== 0n);
     if (misaligned || (partial && offset >= 0n)) throw new GuestException(STATUS_INVALID_PARAMETER);
   }
+
+  #reportBothFlags(irp: Irp): void {
+    const { trace } = this.#requests.environment;
+    if (!trace.enabled) return;
+    const message = 'the device has both DO_BUFFERED_IO and DO_DIRECT_IO set: buffered goes first';
+    trace.emit({ type: 'finding', id: 'do-flags-both', severity: 'S2', message, irp: irp.address });
+  }
+}
+
+function hasBothFlags(flags: number): boolean {
+  return (flags & (DO_BUFFERED_IO | DO_DIRECT_IO)) === (DO_BUFFERED_IO | DO_DIRECT_IO);
 }
