@@ -85,24 +85,25 @@ export class ModuleBuilder {
       pushUnsigned(bytes, f.type);
       return bytes;
     });
-    const sections: readonly [number, number[][]][] = [
-      [1, this.#types],
-      [2, this.#imports],
-      [3, types],
-      [7, this.#exports],
-      [10, this.#functions.map(encodeFunction)],
+    // Of each section, how many items it has, and the pieces that they are made of.
+    const sections: readonly [id: number, count: number, pieces: number[][]][] = [
+      [1, this.#types.length, this.#types],
+      [2, this.#imports.length, this.#imports],
+      [3, types.length, types],
+      [7, this.#exports.length, this.#exports],
+      [10, this.#functions.length, this.#functions.flatMap(encodeFunction)],
     ];
     const out: number[][] = [[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]];
-    for (const [id, items] of sections) {
-      if (items.length === 0) continue;
+    for (const [id, items, pieces] of sections) {
+      if (items === 0) continue;
       const count: number[] = [];
-      pushUnsigned(count, items.length);
+      pushUnsigned(count, items);
       const head = [id];
       pushUnsigned(
         head,
-        items.reduce((sum, item) => sum + item.length, count.length),
+        pieces.reduce((sum, piece) => sum + piece.length, count.length),
       );
-      out.push(head, count, ...items);
+      out.push(head, count, ...pieces);
     }
     const bytes = new Uint8Array(out.reduce((sum, piece) => sum + piece.length, 0));
     let at = 0;
@@ -114,7 +115,10 @@ export class ModuleBuilder {
   }
 }
 
-function encodeFunction({ locals, body }: Defined): number[] {
+/** The opcode `end`. */
+const END = [0x0b];
+
+function encodeFunction({ locals, body }: Defined): number[][] {
   if (!body) throw new Error('a declared function has no body');
   if (body.depth !== 0) throw new Error(`${body.depth} blocks are open at the end of a function`);
   const runs: number[] = [];
@@ -129,11 +133,9 @@ function encodeFunction({ locals, body }: Defined): number[] {
   }
   const head: number[] = [];
   pushUnsigned(head, count);
-  const bytes: number[] = [];
-  pushUnsigned(bytes, head.length + runs.length + body.bytes.length + 1);
-  for (const part of [head, runs, body.bytes]) for (const byte of part) bytes.push(byte);
-  bytes.push(0x0b);
-  return bytes;
+  const size: number[] = [];
+  pushUnsigned(size, head.length + runs.length + body.bytes.length + END.length);
+  return [size, head, runs, body.bytes, END];
 }
 
 function text(value: string): number[] {

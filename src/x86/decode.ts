@@ -86,6 +86,12 @@ export interface Instruction {
   };
 }
 
+/** A stretch of bytes being decoded. */
+export interface DecodeWindow {
+  decode(address: Address): Instruction | undefined;
+  free(): void;
+}
+
 export type Flow = 'next' | 'jump' | 'indirect' | 'branch' | 'return' | 'call' | 'indirectCall' | 'other';
 
 const FLOWS: Record<string, Flow> = {
@@ -130,16 +136,31 @@ export class InstructionDecoder {
 
   /** The instruction at `address`; undefined if the bytes are no instruction or are cut off. */
   decode(bytes: Uint8Array, address: Address): Instruction | undefined {
+    const window = this.window(bytes, address);
+    try {
+      return window.decode(address);
+    } finally {
+      window.free();
+    }
+  }
+
+  /** Many instructions from one stretch of bytes, `address` being the first's. Free it. */
+  window(bytes: Uint8Array, address: Address): DecodeWindow {
     const iced = this.#iced;
     const decoder = new iced.Decoder(64, bytes, iced.DecoderOptions.None);
-    decoder.ip = BigInt.asUintN(64, BigInt(address));
-    const raw = decoder.decode();
-    try {
-      return raw.isInvalid ? undefined : this.#plain(raw, address);
-    } finally {
-      raw.free();
-      decoder.free();
-    }
+    const raw = new iced.Instruction();
+    return {
+      decode: at => {
+        decoder.position = at - address;
+        decoder.ip = BigInt.asUintN(64, BigInt(at));
+        decoder.decodeOut(raw);
+        return raw.isInvalid ? undefined : this.#plain(raw, at);
+      },
+      free() {
+        raw.free();
+        decoder.free();
+      },
+    };
   }
 
   /** Whether no bytes that might follow make an instruction of these. */

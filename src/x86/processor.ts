@@ -25,7 +25,7 @@ import type { PageObserver, Watch } from '../hw/watch.ts';
 import { type Address, addressFromHalves, NON_CANONICAL, PAGE_SHIFT, PAGE_SIZE, pageOf } from '../wdm/address.ts';
 import { Unsupported } from '../wdm/failures.ts';
 import { CodeCache, type Region, spansOf } from './code-cache.ts';
-import { type IcedModule, type Instruction, InstructionDecoder } from './decode.ts';
+import { type DecodeWindow, type IcedModule, type Instruction, InstructionDecoder } from './decode.ts';
 import { discover } from './discover.ts';
 import type { Site } from './emitter.ts';
 import type { Exit, InstructionObserver } from './exit.ts';
@@ -257,20 +257,26 @@ export class Processor {
       }
       return at;
     };
-    const bytes = (address: Address) => {
-      const page = pageOf(address);
+    // A page's bytes, and as many of the next as an instruction that begins in it may have.
+    const bytes = (page: Address) => {
       const at = hostOf(page);
       if (at < 0) return new Uint8Array(0);
-      const offset = address - page;
-      const { u8 } = this.#ram;
-      if (offset + X86_MAX_LENGTH <= PAGE_SIZE) return u8.subarray(at + offset, at + offset + X86_MAX_LENGTH);
-      const first = u8.slice(at + offset, at + PAGE_SIZE);
       const next = hostOf(page + PAGE_SIZE);
-      if (next < 0) return first;
-      const both = new Uint8Array(X86_MAX_LENGTH);
-      both.set(first);
-      both.set(u8.subarray(next, next + X86_MAX_LENGTH - first.length), first.length);
+      const { u8 } = this.#ram;
+      if (next < 0) return u8.subarray(at, at + PAGE_SIZE);
+      const both = new Uint8Array(PAGE_SIZE + X86_MAX_LENGTH - 1);
+      both.set(u8.subarray(at, at + PAGE_SIZE));
+      both.set(u8.subarray(next, next + X86_MAX_LENGTH - 1), PAGE_SIZE);
       return both;
+    };
+    const windows = new Map<Address, DecodeWindow>();
+    const windowOf = (page: Address) => {
+      let window = windows.get(page);
+      if (!window) {
+        window = this.#decoder.window(bytes(page), page);
+        windows.set(page, window);
+      }
+      return window;
     };
     const ranges: [Address, Address][] = [];
     const blocks = discover(
@@ -278,7 +284,7 @@ export class Processor {
       {
         decode: address => {
           if (address >= this.#trapStart && address < this.#trapEnd) return undefined;
-          const i = this.#decoder.decode(bytes(address), address);
+          const i = windowOf(pageOf(address)).decode(address);
           if (i) ranges.push([address, i.next]);
           return i;
         },
@@ -286,7 +292,11 @@ export class Processor {
       },
       limit,
     );
-    if (!blocks.has(rip)) return this.#fetchFault(rip, bytes(rip).length, hostOf);
+    for (const window of windows.values()) window.free();
+    if (!blocks.has(rip)) {
+      const readable = Math.min(X86_MAX_LENGTH, bytes(pageOf(rip)).length - (rip - pageOf(rip)));
+      return this.#fetchFault(rip, readable, hostOf);
+    }
     const number = this.#cache.nextNumber();
     const { bytes: module, sites, entries } = translate(blocks, number, observed);
     const instance = new WebAssembly.Instance(new WebAssembly.Module(module), this.#imports);
@@ -306,7 +316,7 @@ export class Processor {
       this.#faultAddress = address;
       return fault(14, 0x10 | (hostOf(pageOf(address)) === REFUSED ? 1 : 0), address);
     };
-    if (readable === 0) return fetch(rip);
+    if (readable <= 0) return fetch(rip);
     // Cut off by the end of what can be read, or really no instruction? The next page decides.
     const cut = readable < X86_MAX_LENGTH && !this.#decoder.isInvalid(this.#readCode(rip, readable), rip);
     return cut ? fetch(pageOf(rip) + PAGE_SIZE) : fault(6, 0, 0);

@@ -62,11 +62,11 @@ export function translate(blocks: ReadonlyMap<Address, Block>, region: number, o
   const emitter = new Emitter(callees, region);
   const list = [...blocks.values()];
   const numbers = new Map(list.map((block, n) => [block.address, n]));
-  const body = structure(emitBlocks(emitter, list, numbers, observed), LOCAL.entry);
+  const nodes = emitBlocks(emitter, list, numbers, observed);
 
   const complete = new Body();
   loadState(complete, emitter);
-  complete.append(body, (kind, into) => fill(kind, into, emitter));
+  structure(nodes, LOCAL.entry, complete, (kind, into) => fill(kind, into, emitter));
   complete.op('unreachable');
   const gprs = [...emitter.writtenGprs];
   const xmms = [...emitter.writtenXmms];

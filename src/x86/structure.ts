@@ -9,7 +9,7 @@
  * A cycle that is entered at several nodes (a loop with a call in it, where the call returns to; a deadline's place within
  * an outer loop) is a loop that begins with a `br_table` over the local `entry`. Whoever jumps there sets the local.
  */
-import { Body, type Label } from '../wasm/body.ts';
+import type { Body, Label } from '../wasm/body.ts';
 
 /** A way out of a node. */
 export interface Way {
@@ -35,31 +35,41 @@ interface Jump {
   readonly named: boolean;
 }
 
-/** The nodes in one body, which begins at the node whose number is in the local `entry`. */
-export function structure(nodes: readonly Node[], entry: number): Body {
-  return new Structurer(nodes, entry).all();
+/**
+ * Appends the nodes to a body; control begins at the node whose number is in the local `entry`, and does not come out at
+ * the end. `fill` is for the marks in their bodies.
+ */
+export function structure(
+  nodes: readonly Node[],
+  entry: number,
+  w: Body,
+  fill?: (kind: number, into: Body) => void,
+): void {
+  new Structurer(nodes, entry, w, fill).all();
 }
 
 class Structurer {
   readonly #nodes: readonly Node[];
   readonly #entry: number;
-  readonly #w = new Body();
+  readonly #w: Body;
+  readonly #fill: ((kind: number, into: Body) => void) | undefined;
   readonly #jumps = new Map<number, Jump>();
   /** Heads of the loops being laid out: edges to them are continuations. */
   readonly #heads = new Set<number>();
 
-  constructor(nodes: readonly Node[], entry: number) {
+  constructor(nodes: readonly Node[], entry: number, w: Body, fill?: (kind: number, into: Body) => void) {
     this.#nodes = nodes;
     this.#entry = entry;
+    this.#w = w;
+    this.#fill = fill;
   }
 
-  all(): Body {
+  all(): void {
     const numbers = this.#nodes.map((_, n) => n);
     this.#layOut(
       numbers,
       numbers.filter(n => this.#nodes[n]!.entry),
     );
-    return this.#w;
   }
 
   #successors(n: number): number[] {
@@ -149,13 +159,13 @@ class Structurer {
   #node(n: number): void {
     const w = this.#w;
     const { body, ways } = this.#nodes[n]!;
-    w.append(body);
+    w.append(body, this.#fill);
     for (const { condition, body: along, target } of ways) {
       if (condition) {
-        w.append(condition);
+        w.append(condition, this.#fill);
         w.if();
       }
-      w.append(along);
+      w.append(along, this.#fill);
       if (target !== undefined) {
         const { label, named } = this.#jumps.get(target)!;
         if (named) w.i32(target).set(this.#entry);
