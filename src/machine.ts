@@ -145,7 +145,7 @@ export class Machine {
     const ps = new Ps<AddressSpace>(ke, mm, ob.objects, trace, fixed(16));
     const workQueues = new WorkQueues(ke, (name, body) => ps.startSystemThread(ps.system, name, body));
     const register = (name: string, body: TrapBody) => traps.register(ntoskrnl.image, name, body);
-    const io = createIo({ ke, mm, ob, trace, threadAt: object => ps.thread(object), register });
+    const io = createIo({ ke, mm, ob, trace, workQueues, threadAt: object => ps.thread(object), register });
     const idleThread = ps.createThread(ps.system, 'system');
     pcr.idleThread = idleThread.object;
     const attach = ({ object }: ProcessIdentity) => mm.attach(ps.process(object)?.space);

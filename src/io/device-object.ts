@@ -96,6 +96,8 @@ export interface DeviceHooks {
   parse(device: Address, request: ParseRequest): Routine<ParseResult>;
   /** A device of a driver that is to be unloaded has lost its last file. */
   idle(driver: Address): Routine;
+  /** The device object is about to go. */
+  deleted(device: Address): void;
 }
 
 export class DeviceObjects {
@@ -315,6 +317,7 @@ export class DeviceObjects {
 
   *#deleted(device: Address): Routine {
     const view = this.view(device);
+    this.#hooks.deleted(device);
     if (view.Vpb !== 0) this.#env.pool.free(view.Vpb, TAG_VPB);
     const driver = view.DriverObject;
     if (driver !== 0) yield* this.#env.ob.objects.ObfDereferenceObject(driver);

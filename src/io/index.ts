@@ -7,11 +7,13 @@
  *   complete-request    the way up
  *   build-irp, cancel   IRPs of drivers' own; cancelling
  *   device-object, driver-object, file-object, share-access
+ *   start-io, cancel-safe-queue, work-item, io-timer: requests put off
  *   services/           NtCreateFile, NtReadFile, NtWriteFile, NtDeviceIoControlFile and their kin
  *
  * Nothing here knows whether a driver is machine code or TypeScript: both are guest addresses in a DRIVER_OBJECT.
  */
 import type { Trace } from '../etw/index.ts';
+import type { WorkQueues } from '../ex/work-queue.ts';
 import type { Ke } from '../ke/ke.ts';
 import type { Routine } from '../ke/routine.ts';
 import type { Thread } from '../ke/thread.ts';
@@ -28,11 +30,13 @@ import {
 import { BuildIrp } from './build-irp.ts';
 import { CallDriver } from './call-driver.ts';
 import { Cancel } from './cancel.ts';
+import { CancelSafeQueues } from './cancel-safe-queue.ts';
 import { CompleteRequest } from './complete-request.ts';
 import { DeviceObjects } from './device-object.ts';
 import { DriverObjects } from './driver-object.ts';
 import type { IoEnvironment, IoKe } from './environment.ts';
 import { FileObjects } from './file-object.ts';
+import { IoTimers } from './io-timer.ts';
 import { Irps } from './irp.ts';
 import { CancelIo } from './services/cancel-io.ts';
 import { Create } from './services/create.ts';
@@ -41,8 +45,10 @@ import { Information } from './services/information.ts';
 import { ReadWrite } from './services/read-write.ts';
 import { Requests } from './services/request.ts';
 import { ShareAccess } from './share-access.ts';
+import { StartIo } from './start-io.ts';
 import { ThreadIrps } from './thread-irps.ts';
 import { Transfers } from './transfer/index.ts';
+import { WorkItems } from './work-item.ts';
 
 export { type DriverImage, DriverObjects, type LoadedDriver } from './driver-object.ts';
 export { exceptionStatus } from './exception-status.ts';
@@ -53,6 +59,7 @@ export interface IoOptions {
   readonly mm: MemoryManager;
   readonly ob: Ob;
   readonly trace: Trace;
+  readonly workQueues: WorkQueues;
   /** The thread whose KTHREAD is at an address; undefined for one that has ended. */
   threadAt(object: Address): Thread | undefined;
   /** Gives a routine of the kernel's own an address in ntoskrnl. */
@@ -77,6 +84,10 @@ export class Io {
   readonly deviceControl: DeviceControl;
   readonly information: Information;
   readonly cancelIo: CancelIo;
+  readonly cancelSafeQueues: CancelSafeQueues;
+  readonly startIo: StartIo;
+  readonly timers: IoTimers;
+  readonly workItems: WorkItems;
   /** Address of a completion routine whose context is an event to set. */
   readonly synchronousCompletion: Address;
   readonly #env: IoEnvironment;
@@ -102,6 +113,7 @@ export class Io {
     this.devices = new DeviceObjects(environment, this.callDriver, {
       parse: (device, request) => this.files.parse(device, request),
       idle: driver => this.drivers.unloadIfIdle(driver),
+      deleted: device => this.timers.forget(device),
     });
     this.drivers = new DriverObjects(
       environment,
@@ -127,6 +139,10 @@ export class Io {
     this.deviceControl = new DeviceControl(requests);
     this.information = new Information(requests);
     this.cancelIo = new CancelIo(requests, this.cancel);
+    this.cancelSafeQueues = new CancelSafeQueues(environment, this.cancel, options.register);
+    this.startIo = new StartIo(environment, this.devices, ke.deviceQueues, this.cancel);
+    this.timers = new IoTimers(environment, ke.clock, run => void ke.scheduler.dpcs.push({ object: 0, run }));
+    this.workItems = new WorkItems(environment, options.workQueues);
   }
 
   /** A process ends: what its thread has under way is cancelled, its handles are closed. Runs in that thread. */

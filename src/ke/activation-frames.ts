@@ -38,7 +38,7 @@ export interface ActivationFrame {
   readonly name: string;
   /** Its trap address; 0 for what no guest address leads to. */
   readonly address: Address;
-  /** 'base' is the first on its stack. */
+  /** 'base' is the first on its stack; an 'interrupt' has been put upon whatever ran. */
   readonly kind: string;
   /** Its establisher frame. */
   readonly frame: Address;

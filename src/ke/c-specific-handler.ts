@@ -22,7 +22,7 @@ import type { ExceptionDispatcher } from './exception.ts';
 import { call, call32, type Routine } from './routine.ts';
 
 /** More __try blocks than any function has; a damaged count must not cost minutes. */
-const MAXIMUM_SCOPES = 0x1_0000;
+const MAXIMUM_SCOPES = 0x1000;
 
 /** Returns an EXCEPTION_DISPOSITION, or unwinds to the __except block and does not return. */
 export function* cSpecificHandler(
@@ -76,17 +76,13 @@ function* runFinallyBlocks(
   isTarget: boolean,
 ): Routine {
   const target = dispatcher.TargetIp - dispatcher.ImageBase;
+  const kept = isTarget ? scopes.covering(target) : new Set<string>();
   for (let i = dispatcher.ScopeIndex; i < scopes.count; i++) {
     const scope = scopes.at(i);
     if (pc < scope.BeginAddress || pc >= scope.EndAddress) continue;
     const { HandlerAddress, JumpTarget } = scope;
     // Going to a place inside the same __try, or to its own __except, leaves neither it nor what surrounds it.
-    if (
-      isTarget &&
-      (scopes.covers(target, HandlerAddress, JumpTarget) || (JumpTarget !== 0 && JumpTarget === target))
-    ) {
-      return;
-    }
+    if (kept.has(handlerOf(scope)) || (isTarget && JumpTarget !== 0 && JumpTarget === target)) return;
     if (JumpTarget !== 0) continue;
     dispatcher.ScopeIndex = i + 1;
     yield* call(dispatcher.ImageBase + HandlerAddress, 1, establisherFrame);
@@ -108,13 +104,18 @@ class ScopeTable {
     return SCOPE_TABLE_ENTRY.at(this.#exceptions.memory, this.#address + 4 + index * SCOPE_TABLE_ENTRY.size);
   }
 
-  /** Whether an RVA lies in the body of the __try with this handler: one __try may have several ranges. */
-  covers(rva: number, handler: number, jumpTarget: number): boolean {
+  /** The handlers of every __try whose body an RVA lies in: one __try may have several ranges. */
+  covering(rva: number): Set<string> {
+    const handlers = new Set<string>();
     for (let i = 0; i < this.count; i++) {
       const scope = this.at(i);
-      if (rva < scope.BeginAddress || rva >= scope.EndAddress) continue;
-      if (scope.HandlerAddress === handler && scope.JumpTarget === jumpTarget) return true;
+      if (rva >= scope.BeginAddress && rva < scope.EndAddress) handlers.add(handlerOf(scope));
     }
-    return false;
+    return handlers;
   }
+}
+
+/** What makes two ranges the same __try. */
+function handlerOf({ HandlerAddress, JumpTarget }: ReturnType<ScopeTable['at']>): string {
+  return `${HandlerAddress}:${JumpTarget}`;
 }

@@ -84,6 +84,12 @@ interface Frame extends UnwindResult {
 /** A walk that takes more steps than a kernel stack has words goes in circles. */
 const MAXIMUM_FRAMES = 4096;
 
+/**
+ * Kinds of activation that nothing is asked beyond. What an interrupt lies upon has nothing to do with it: on Windows
+ * DPCs and interrupts have stacks of their own.
+ */
+const STACK_ENDS: ReadonlySet<string> = new Set(['base', 'interrupt']);
+
 export class ExceptionDispatcher {
   readonly memory: GuestMemory;
   readonly images: ImageTable;
@@ -175,6 +181,7 @@ export class ExceptionDispatcher {
         if (!(flags & EXCEPTION_NONCONTINUABLE)) return true;
         yield* this.#raise(STATUS_NONCONTINUABLE_EXCEPTION, record);
       } else if (disposition !== ExceptionContinueSearch) yield* this.#raise(STATUS_INVALID_DISPOSITION, record);
+      if (activation && STACK_ENDS.has(activation.kind)) return false;
       scopeIndex = 0;
       at = frame.caller;
     }

@@ -15,6 +15,7 @@ import { STATUS_INVALID_PARAMETER, STATUS_SUCCESS, STATUS_TIMEOUT } from '../wdm
 import type { Activation } from './activation.ts';
 import { Clock } from './clock.ts';
 import type { Cpu } from './cpu.ts';
+import { DeviceQueues } from './device-queue.ts';
 import { DispatcherObjects } from './dispatcher-objects.ts';
 import { DpcQueue } from './dpc.ts';
 import type { ReturnAddresses } from './guest-stack.ts';
@@ -36,6 +37,7 @@ export class Ke {
   readonly waits: WaitLists;
   readonly dpcs: DpcQueue;
   readonly objects: DispatcherObjects;
+  readonly deviceQueues: DeviceQueues;
 
   constructor(
     cpu: Cpu,
@@ -51,6 +53,7 @@ export class Ke {
     this.waits = new WaitLists(this.memory, (thread, status) => this.#wake(thread, status));
     this.dpcs = new DpcQueue(this.memory, this.scheduler.dpcs, trace);
     this.objects = new DispatcherObjects(this);
+    this.deviceQueues = new DeviceQueues(this.memory);
   }
 
   // --- Where we are

@@ -192,7 +192,7 @@ export const IO_TIMER = struct('IO_TIMER', 0x30, {
   TimerFlag: i16(0x02), // 1: started
   TimerList: nested(0x08, LIST_ENTRY),
   TimerRoutine: ptr(0x18),
-  Context: ptr(0x20),
+  Context: u64(0x20),
   DeviceObject: ptr(0x28),
 });
 

@@ -20,6 +20,9 @@ const ANY: IrqlRange = [PASSIVE_LEVEL, HIGH_LEVEL];
 const DISPATCH: IrqlRange = [PASSIVE_LEVEL, DISPATCH_LEVEL];
 const APC: IrqlRange = [PASSIVE_LEVEL, APC_LEVEL];
 
+/** A walk over unwind data and scope tables takes long, on Windows too. */
+const HANDLER_COST = 1000;
+
 /** KNONVOLATILE_CONTEXT_POINTERS: FloatingContext[16], IntegerContext[16]. */
 const INTEGER_CONTEXT = 0x80;
 
@@ -52,6 +55,7 @@ export const handlerExports = [
     'i32',
     ANY,
     (k, record, frame, context, dispatcher) => cSpecificHandler(k.exceptions, record, frame, context, dispatcher),
+    { cost: HANDLER_COST },
   ),
   routine('_local_unwind', ['EstablisherFrame: ptr', 'TargetIp: ptr'], 'void', ANY, (k, frame, targetIp) =>
     k.exceptions.localUnwind(frame, targetIp),

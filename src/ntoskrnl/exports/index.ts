@@ -4,6 +4,7 @@ import * as exPool from './ex-pool.ts';
 import * as exSync from './ex-sync.ts';
 import * as exceptions from './exceptions.ts';
 import * as ioObjects from './io-objects.ts';
+import * as ioQueues from './io-queues.ts';
 import * as ioRemoveLock from './io-remove-lock.ts';
 import * as ioRequests from './io-requests.ts';
 import * as ioServices from './io-services.ts';
@@ -23,6 +24,7 @@ const FAMILIES = [
   ob,
   ioObjects,
   ioRemoveLock,
+  ioQueues,
   ioRequests,
   ioServices,
   exSync,

@@ -28,7 +28,7 @@ const MEMORY_BASIC_INFORMATION = struct('MEMORY_BASIC_INFORMATION', 0x30, {
   Type: u32(0x28),
 });
 
-/** Runs `body` on the address space that the handle means. System has no user half. */
+/** Runs `body` on the address space that the handle means. */
 function* withSpace(
   k: Kernel,
   handle: number,
@@ -48,8 +48,9 @@ function* withSpace(
     process = object = found.object;
   }
   try {
-    const space = k.ps.process(process)?.space;
-    return space instanceof AddressSpace ? yield* body(space) : status.STATUS_PROCESS_IS_TERMINATING;
+    const record = k.ps.process(process);
+    const space = record === k.ps.system ? k.mm.systemSpace : record?.space;
+    return space instanceof AddressSpace && space.alive ? yield* body(space) : status.STATUS_PROCESS_IS_TERMINATING;
   } catch (error) {
     return exceptionStatus(error);
   } finally {
