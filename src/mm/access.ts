@@ -31,10 +31,11 @@ const OPERATION: Readonly<Record<Access, bigint>> = { read: 0n, write: 1n, execu
 export class MemoryAccess {
   readonly #system: SystemSpace;
   /** The process whose user half is in use. */
-  current: AddressSpace | undefined;
+  current: AddressSpace;
 
-  constructor(system: SystemSpace) {
+  constructor(system: SystemSpace, current: AddressSpace) {
     this.#system = system;
+    this.current = current;
   }
 
   /**
@@ -45,7 +46,7 @@ export class MemoryAccess {
     if (!isUserAddress(address)) {
       return mode === KernelMode && this.allows(address, access) ? STATUS_SUCCESS : STATUS_ACCESS_VIOLATION;
     }
-    return this.current ? this.current.resolve(address, access) : STATUS_ACCESS_VIOLATION;
+    return this.current.resolve(address, access);
   }
 
   /** As MmAccessFault; throws what the access raises if that is not an access violation (a guard page). */

@@ -57,6 +57,8 @@ export class MemoryManager {
   readonly system: SystemSpace;
   readonly pool: Pool;
   readonly access: MemoryAccess;
+  /** The user half of the System process, where drivers' threads run. It stays. */
+  readonly systemSpace: AddressSpace;
   readonly images: ImagePages;
   /** MmAllocatePagesForMdl and its kin. */
   readonly mdlPages: MdlPages;
@@ -80,15 +82,16 @@ export class MemoryManager {
     this.system = new SystemSpace(this.ram, this.pfn, this.tables, pages, this.#random);
     const { nonPagedPool, pagedPool } = this.system.regions;
     this.pool = new Pool(nonPagedPool, pagedPool, this.pfn, this.ram, trace);
-    this.access = new MemoryAccess(this.system);
+    // What has a frame now is promised away; the rest may be committed.
+    this.#charge = { used: 0, limit: this.pfn.available };
+    this.systemSpace = this.#newSpace(this.system.root);
+    this.access = new MemoryAccess(this.system, this.systemSpace);
     this.#mappings = new MdlMappings(this.system, this.access, trace);
     this.#mdls = new Mdls(this.system, this.access, this.pool, this.#mappings, this.#spaces, trace);
     this.mdlPages = new MdlPages(this.system, this.pool, this.#mdls, this.#mappings);
     this.ptes = new SystemPtes(this.system);
     this.images = new ImagePages(this.system);
     this.#stacks = new KernelStacks(this.system);
-    // What has a frame now is promised away; the rest may be committed.
-    this.#charge = { used: 0, limit: this.pfn.available };
   }
 
   // Translation
@@ -98,7 +101,7 @@ export class MemoryManager {
     return this.system.translation.memory;
   }
 
-  /** CR3 of the kernel half alone: the System process. */
+  /** CR3 of the System process. */
   get systemRoot(): number {
     return this.system.root;
   }
@@ -112,25 +115,31 @@ export class MemoryManager {
 
   /** Throws OutOfFrames when no page tables can be had. */
   createAddressSpace(): AddressSpace {
-    const space = new AddressSpace(++this.#lastSpace, this.system, this.#charge, this.#random);
+    return this.#newSpace(this.tables.createRoot());
+  }
+
+  #newSpace(root: number): AddressSpace {
+    const space = new AddressSpace(++this.#lastSpace, this.system, root, this.#charge, this.#random);
     this.#spaces.set(space.id, space);
     return space;
   }
 
   /** Frees everything that the space has. One in use is left first. PROCESS_HAS_LOCKED_PAGES if pages are locked. */
   destroyAddressSpace(space: AddressSpace): void {
+    if (space === this.systemSpace) throw new Error('the System process does not end');
     if (this.access.current === space) this.attach(undefined);
     space.destroy();
     this.#spaces.delete(space.id);
   }
 
-  /** Makes a process's user half the current one; undefined: none, the kernel half alone. */
+  /** Makes a process's user half the current one; undefined: that of the System process. */
   attach(space: AddressSpace | undefined): void {
-    this.access.current = space;
-    this.system.translation.setRoot(space ? space.root : this.system.root);
+    const next = space ?? this.systemSpace;
+    this.access.current = next;
+    this.system.translation.setRoot(next.root);
   }
 
-  get currentSpace(): AddressSpace | undefined {
+  get currentSpace(): AddressSpace {
     return this.access.current;
   }
 

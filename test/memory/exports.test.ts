@@ -153,16 +153,43 @@ describe('the services', () => {
     expect(app.VirtualAlloc(0, 2n ** 64n - 1n).ok).toBe(false);
   });
 
-  it('are called by drivers by their Zw names', () => {
-    const { machine } = inDriver(function* (nt) {
-      const at = nt.alloca(16);
-      nt.memory.writeU64(at, 0n);
-      nt.memory.writeU64(at + 8, 0x1000n);
-      // System has no user half.
-      const status = yield* nt.ZwAllocateVirtualMemory(-1, at, 0, at + 8, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE);
-      expect(status).not.toBe(0);
-      expect(yield* nt.ZwFreeVirtualMemory(0x1234, at, at + 8, MEM_RELEASE)).toBe(ntstatus.STATUS_INVALID_HANDLE);
+  it('are called by drivers by their Zw names: System has a user half, too', () => {
+    const { result } = inDriver(function* (nt) {
+      const [base, size, old] = [nt.alloca(8), nt.alloca(8), nt.alloca(8)];
+      const information = nt.alloca(0x30);
+      nt.memory.writeU64(base, 0n);
+      nt.memory.writeU64(size, 0x1800n);
+      const both = MEM_COMMIT | MEM_RESERVE;
+      const statuses = [yield* nt.ZwAllocateVirtualMemory(-1, base, 0, size, both, PAGE_READWRITE)];
+      const address = nt.memory.readPointer(base);
+      nt.memory.writeU32(address + 0x1ffc, 9);
+      statuses.push(yield* nt.ZwProtectVirtualMemory(-1, base, size, wdm.PAGE_READONLY, old));
+      statuses.push(yield* raised(nt, () => nt.ProbeForWrite(address, 1, 1)));
+      statuses.push(yield* nt.ZwQueryVirtualMemory(-1, address + 0x1000, 0, information, 0x30, 0));
+      statuses.push(yield* nt.ZwQueryVirtualMemory(-1, address, 0, information, 0x2f, 0));
+      nt.memory.writeU64(size, 0n);
+      const { AllocationBase, RegionSize, Protect } = {
+        AllocationBase: nt.memory.readPointer(information + 8) === address,
+        RegionSize: nt.memory.readU64(information + 0x18),
+        Protect: nt.memory.readU32(information + 0x24),
+      };
+      statuses.push(yield* nt.ZwFreeVirtualMemory(-1, base, size, MEM_RELEASE));
+      statuses.push(yield* nt.ZwFreeVirtualMemory(0x1234, base, size, MEM_RELEASE));
+      return { statuses, AllocationBase, RegionSize, Protect };
     });
-    expect(machine).toBeDefined();
+    expect(result).toEqual({
+      statuses: [
+        0,
+        0,
+        ntstatus.STATUS_ACCESS_VIOLATION,
+        0,
+        ntstatus.STATUS_INFO_LENGTH_MISMATCH,
+        0,
+        ntstatus.STATUS_INVALID_HANDLE,
+      ],
+      AllocationBase: true,
+      RegionSize: 0x1000n,
+      Protect: wdm.PAGE_READONLY,
+    });
   });
 });

@@ -201,7 +201,6 @@ export class MdlMappings {
     const space = this.#access.current;
     const pages = mdlPages(view);
     const protect = priority & MdlMappingNoWrite ? PAGE_READONLY : PAGE_READWRITE;
-    if (!space) throw new GuestException(STATUS_INSUFFICIENT_RESOURCES);
     const granule = requested - (requested % ALLOCATION_GRANULARITY);
     const at = requested === 0 ? undefined : isUserAddress(requested) ? granule / PAGE_SIZE : -1;
     const start = pages > 0 ? space.reserve(pages, protect, 'mdl', at) : -1;
@@ -222,8 +221,8 @@ export class MdlMappings {
 
   #unmapFromProcess(base: Address, mdl: Address, view: MdlView): void {
     const space = this.#access.current;
-    const vad = space?.vads.find(pageOf(base) / PAGE_SIZE);
-    if (!space || vad?.kind !== 'mdl' || vad.start !== pageOf(base) / PAGE_SIZE) {
+    const vad = space.vads.find(pageOf(base) / PAGE_SIZE);
+    if (vad?.kind !== 'mdl' || vad.start !== pageOf(base) / PAGE_SIZE) {
       throw bugCheck(
         SYSTEM_PTE_MISUSE,
         [6, mdl, base, mdlPages(view)],

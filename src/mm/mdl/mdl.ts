@@ -168,7 +168,7 @@ export class Mdls {
       throw error;
     }
     const user = isUserAddress(base) && pages > 0;
-    view.Process = user ? (this.#access.current?.process ?? 0) : 0;
+    view.Process = user ? this.#access.current.process : 0;
     view.MdlFlags =
       (view.MdlFlags & ~MDL_WRITE_OPERATION) | MDL_PAGES_LOCKED | (access === 'write' ? MDL_WRITE_OPERATION : 0);
     if (this.#trace?.enabled) {

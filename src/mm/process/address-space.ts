@@ -57,11 +57,11 @@ export class AddressSpace {
   readonly #bottom: number;
   #alive = true;
 
-  /** Throws OutOfFrames. */
-  constructor(id: number, system: SystemSpace, charge: CommitCharge, random: SeededRandom) {
+  /** @param root page tables whose user half is empty */
+  constructor(id: number, system: SystemSpace, root: number, charge: CommitCharge, random: SeededRandom) {
     this.id = id;
     this.#charge = charge;
-    this.#pages = new ProcessPages(system, id);
+    this.#pages = new ProcessPages(system, id, root);
     this.#bottom = (0x100_0000_0000 + random.below(0x80_0000) * ALLOCATION_GRANULARITY) / PAGE_SIZE;
     const view = new VirtualMemory(system.ram, system.tables, this.#pages.root, 'user');
     view.onFault = (address, access) => {

@@ -21,11 +21,11 @@ export class ProcessPages {
   readonly #system: SystemSpace;
   readonly #space: number;
 
-  /** Throws OutOfFrames. @param space number of the address space, for the PFN database */
-  constructor(system: SystemSpace, space: number) {
+  /** @param space number of the address space, for the PFN database */
+  constructor(system: SystemSpace, space: number, root: number) {
     this.#system = system;
     this.#space = space;
-    this.root = system.tables.createRoot();
+    this.root = root;
   }
 
   /** The frame that a page has, valid or kept; -1 if none. */
