@@ -151,6 +151,7 @@ export class InstructionDecoder {
     const raw = new iced.Instruction();
     return {
       decode: at => {
+        if (at - address >= bytes.length) return undefined;
         decoder.position = at - address;
         decoder.ip = BigInt.asUintN(64, BigInt(at));
         decoder.decodeOut(raw);
