@@ -128,7 +128,8 @@ export class Machine {
     mapNtoskrnl(ntoskrnl, traps, images, { ram: mm.ram, tables: mm.tables, root: mm.systemRoot, takeFrame, memory });
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
     const bootTime = options.bootTime ?? DEFAULT_BOOT_TIME;
-    const ke = new Ke(this.processor, traps, trace, { limits, returns: ntoskrnl.returns, bootTime });
+    const choose = (bound: number) => random.below(bound);
+    const ke = new Ke(this.processor, traps, trace, { limits, returns: ntoskrnl.returns, choose, bootTime });
     const pcr = new ProcessorControlRegion(memory, mm.allocateSystemPages(Math.ceil(KPCR.size / PAGE_SIZE)));
     registers.gsBase = pcr.address;
     const facts = { physicalPages: mm.ram.frames, cookie: random32() };

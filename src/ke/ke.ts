@@ -20,7 +20,7 @@ import { DispatcherObjects } from './dispatcher-objects.ts';
 import { DpcQueue } from './dpc.ts';
 import type { ReturnAddresses } from './guest-stack.ts';
 import { checkpoint, type Routine } from './routine.ts';
-import { Scheduler, type SchedulerLimits } from './scheduler.ts';
+import { Scheduler, type SchedulerLimits, type SeededChoice } from './scheduler.ts';
 import type { SpecialApc, Thread, Wait } from './thread.ts';
 import type { TrapTable } from './traps.ts';
 import { type ExceptionFilter, tryExcept } from './try-except.ts';
@@ -43,13 +43,13 @@ export class Ke {
     cpu: Cpu,
     traps: TrapTable,
     trace: Trace,
-    options: { limits: SchedulerLimits; returns: ReturnAddresses; bootTime: bigint },
+    options: { limits: SchedulerLimits; returns: ReturnAddresses; choose: SeededChoice; bootTime: bigint },
   ) {
     this.cpu = cpu;
     this.memory = cpu.memory;
     this.traps = traps;
     this.clock = new Clock(cpu, options.bootTime);
-    this.scheduler = new Scheduler(cpu, traps, this.clock, options.limits, options.returns);
+    this.scheduler = new Scheduler(cpu, traps, this.clock, options);
     this.waits = new WaitLists(this.memory, (thread, status) => this.#wake(thread, status));
     this.dpcs = new DpcQueue(this.memory, this.scheduler.dpcs, trace);
     this.objects = new DispatcherObjects(this);

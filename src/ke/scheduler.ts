@@ -57,6 +57,9 @@ export interface SchedulerLimits {
   readonly elapsedTime: number;
 }
 
+/** A whole number from 0 to `bound` - 1, by the machine's seed. */
+export type SeededChoice = (bound: number) => number;
+
 /** A deferred call in the queue. */
 export interface QueuedDpc {
   /** KDPC; 0 for the kernel's own. */
@@ -68,7 +71,6 @@ export interface QueuedDpc {
 const INITIAL_FRAME = 0x208;
 const INITIAL_RFLAGS = 0x202;
 const RFLAGS_IF = 0x200;
-const QUANTUM = 2 * TICK;
 
 export class Scheduler {
   current: Thread | undefined;
@@ -78,6 +80,7 @@ export class Scheduler {
   readonly #traps: TrapTable;
   readonly #clock: Clock;
   readonly #limits: SchedulerLimits;
+  readonly #choose: SeededChoice;
   readonly #arguments: Arguments;
   readonly #ready: Thread[][] = Array.from({ length: 32 }, () => []);
   #readyCount = 0;
@@ -87,13 +90,19 @@ export class Scheduler {
   #running = false;
   #dead: Error | undefined;
 
-  constructor(cpu: Cpu, traps: TrapTable, clock: Clock, limits: SchedulerLimits, returns: ReturnAddresses) {
+  constructor(
+    cpu: Cpu,
+    traps: TrapTable,
+    clock: Clock,
+    options: { limits: SchedulerLimits; returns: ReturnAddresses; choose: SeededChoice },
+  ) {
     this.#cpu = cpu;
     this.#traps = traps;
     this.#clock = clock;
-    this.#limits = limits;
+    this.#limits = options.limits;
+    this.#choose = options.choose;
     this.#arguments = new Arguments(cpu);
-    this.stack = new GuestStack(cpu, returns, this.#arguments);
+    this.stack = new GuestStack(cpu, options.returns, this.#arguments);
   }
 
   /** Told once at boot. `idleThread` is the one in whose context DPCs run while every other thread waits. */
@@ -253,7 +262,8 @@ export class Scheduler {
     }
     thread.saved = undefined;
     thread.state = 'running';
-    thread.quantumEnd = this.#clock.now + QUANTUM;
+    // Two clock ticks are a thread's share; where in them it began is the seed's to say.
+    thread.quantumEnd = this.#clock.now + TICK + this.#choose(TICK);
     this.current = thread;
     this.#above.switchTo(thread, thread.attached);
     this.#takeInterrupts();
