@@ -5,6 +5,7 @@
  * reported. A probe that stops its machine is told, and discovery goes on with the next machine.
  */
 import * as iced from 'iced-x86';
+import { walkPageTables } from '../../hw/tlb.ts';
 import type { Machine } from '../../machine.ts';
 import {
   type Discovered,
@@ -14,7 +15,7 @@ import {
   type Sent,
   Watch,
 } from '../../vf/ioctl-discovery/index.ts';
-import { fromAddress, toAddress } from '../../wdm/address.ts';
+import { fromAddress, PAGE_SIZE, pageOffset, toAddress } from '../../wdm/address.ts';
 import { IRP_MJ_DEVICE_CONTROL } from '../../wdm/constants.ts';
 import { IO_STACK_LOCATION, IRP } from '../../wdm/layouts.ts';
 import { PageFault } from '../../wdm/memory.ts';
@@ -83,35 +84,47 @@ function probe(
 /** Parameters.DeviceIoControl.IoControlCode, from the beginning of DeviceIoControl. */
 const IO_CONTROL_CODE = 0x10;
 
-function stateOf({ memory, processor: { registers } }: Machine): MachineState {
+function stateOf(machine: Machine): MachineState {
+  const { registers } = machine.processor;
   return {
     register: index => registers.gpr(index),
     flags: () => registers.rflags,
     read: (address, bytes) => {
-      const readers: Record<number, () => number | bigint> = {
-        1: () => memory.readU8(toAddress(address)),
-        2: () => memory.readU16(toAddress(address)),
-        4: () => memory.readU32(toAddress(address)),
-        8: () => memory.readU64(toAddress(address)),
-      };
-      try {
-        const value = readers[bytes]?.();
-        return value === undefined ? undefined : BigInt(value);
-      } catch (error) {
-        if (error instanceof PageFault) return undefined;
-        throw error;
-      }
+      let value = 0n;
+      const read = peek(machine, address, bytes);
+      if (read.length < bytes) return undefined;
+      for (const byte of read.reverse()) value = (value << 8n) | BigInt(byte);
+      return value;
     },
   };
 }
 
-/** As many of the instruction's bytes as are mapped. */
-function fetchCode({ memory }: Machine, address: bigint): Uint8Array {
-  const bytes: number[] = [];
+/** An instruction at the end of the last page that is mapped has fewer bytes. */
+function fetchCode(machine: Machine, address: bigint): Uint8Array {
+  const bytes = peek(machine, address, LONGEST_INSTRUCTION);
+  if (bytes.length > 0) return bytes;
+  return peek(machine, address, Math.min(LONGEST_INSTRUCTION, PAGE_SIZE - pageOffset(toAddress(address))));
+}
+
+/**
+ * The bytes, or none if one of them is not mapped. Looking must not touch: no observer of a watched page, no device register
+ * and no page fault handler hears of it.
+ */
+function peek({ kernel, processor }: Machine, address: bigint, length: number): Uint8Array {
+  const { ram, tables } = kernel.mm;
+  const { root } = processor.memory;
+  const bytes = new Uint8Array(length);
+  const from = toAddress(address);
   try {
-    for (let n = 0; n < LONGEST_INSTRUCTION; n++) bytes.push(memory.readU8(toAddress(address) + n));
+    for (let n = 0; n < length; ) {
+      const at = walkPageTables(ram, tables, root, from + n, 'read', false);
+      const size = Math.min(length - n, PAGE_SIZE - pageOffset(from + n));
+      bytes.set(ram.u8.subarray(at, at + size), n);
+      n += size;
+    }
   } catch (error) {
-    if (!(error instanceof PageFault)) throw error;
+    if (error instanceof PageFault) return bytes.subarray(0, 0);
+    throw error;
   }
-  return Uint8Array.from(bytes);
+  return bytes;
 }
