@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { type Address, boot, type Machine, type Nt, type Routine } from '../../src/index.ts';
 
-const SEH = new Uint8Array(readFileSync(new URL('../../samples/seh/seh.sys', import.meta.url)));
+export const SEH = new Uint8Array(readFileSync(new URL('../../samples/seh/seh.sys', import.meta.url)));
 
 export const FILE_DEVICE_SEH = 0x8002;
 export const IOCTL_SEH_RUN = ((FILE_DEVICE_SEH << 16) >>> 0) | (0x800 << 2);

@@ -173,6 +173,26 @@ describe('with TypeScript on the stack', () => {
     expect(log).toEqual([1, 10, 2]);
   });
 
+  test('what a DPC raises is not for the thread that it interrupted', () => {
+    const machine = bootSeh();
+    const address = sehExport(machine, 'SehGuard');
+    const interrupted = () =>
+      asDriver(machine, function* (nt) {
+        const raise = nt.routine('Raise', ['Dpc: ptr', 'Context: ptr', 'One: ptr', 'Two: ptr'], 'void', () =>
+          nt.ExRaiseStatus(BUSY),
+        );
+        const queue = nt.routine('Queue', ['Context: ptr'], 'void', function* () {
+          const dpc = nt.alloca(0x40);
+          nt.KeInitializeDpc(dpc, raise, 0n);
+          const old = nt.KeRaiseIrqlToDpcLevel();
+          yield* nt.KeInsertQueueDpc(dpc, 0n, 0n);
+          yield* nt.KfLowerIrql(old);
+        });
+        return yield* guard(nt, address, queue);
+      });
+    expect(interrupted).toThrow(expect.objectContaining({ name: 'BugCheck', code: 0x1e }));
+  });
+
   test('a TypeScript filter can say: continue', () => {
     const machine = bootSeh();
     const address = sehExport(machine, 'SehGuard');
