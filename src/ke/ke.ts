@@ -284,5 +284,6 @@ export class Ke {
       this.waits.remove(wait);
       this.#wake(thread, WAIT_INTERRUPTED);
     }
+    this.scheduler.visit(thread);
   }
 }

@@ -88,6 +88,8 @@ export class Scheduler {
   #idleThread: Thread | undefined;
   #idleTime = 0;
   #running = false;
+  /** Threads that run for their APCs alone. */
+  #visits = 0;
   #dead: Error | undefined;
 
   constructor(
@@ -159,6 +161,16 @@ export class Scheduler {
     return result!.value;
   }
 
+  /**
+   * A special APC has come for a thread that is inside nothing: its application is between two calls. The thread runs
+   * for it before the host goes on, as an APC interrupts user mode; what it finds to deliver, `#takeInterrupts` does.
+   */
+  visit(thread: Thread): void {
+    if (thread.activations.length > 0 || thread.state === 'terminated') return;
+    this.#visits++;
+    this.start(thread, 'KiDeliverApc', nothing(), { onDone: () => void this.#visits--, onFailed: undefined });
+  }
+
   /** Runs threads until `done`. Throws as `execute` does; `what` names the call in a Hang. */
   runUntil(done: () => boolean, what: string): void {
     this.#checkAlive();
@@ -187,7 +199,7 @@ export class Scheduler {
     const clock = this.#clock;
     const started = clock.now;
     const idleBefore = this.#idleTime;
-    while (!done()) {
+    while (!done() || this.#visits > 0) {
       if (clock.next <= clock.now) clock.expire();
       const thread = this.current ?? this.#pick();
       const busyLimit = started + this.#limits.processorTime + (this.#idleTime - idleBefore);
@@ -518,3 +530,6 @@ export class Scheduler {
 function isStop(error: unknown): boolean {
   return error instanceof BugCheck || error instanceof Unsupported || error instanceof Hang;
 }
+
+/** The body of a thread that only has to come by. */
+function* nothing(): Routine {}

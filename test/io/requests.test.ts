@@ -177,8 +177,10 @@ describe('IoCompleteRequest', () => {
     expect(app.ReadFile(handle, buffer, 16, overlapped)).toMatchObject({ ok: false, status: nts.STATUS_PENDING });
     const recorder = new Recorder(machine.trace);
     expect(other.app.DeviceIoControl(other.handle, 0x22_2000).ok).toBe(true);
-    expect(app.GetOverlappedResult(handle, overlapped, true)).toMatchObject({ ok: true, bytes: 4 });
+    // An application that polls sees it: status block and data are there before it makes another call.
+    expect(app.memory.readU32(overlapped)).toBe(nts.STATUS_SUCCESS);
     expect(app.memory.readU32(buffer)).toBe(0x11223344);
+    expect(app.GetOverlappedResult(handle, overlapped, true)).toMatchObject({ ok: true, bytes: 4 });
     expect(checked).toBe(true);
     // Copied in the requester's thread and process, though another completed the request.
     const [copied] = recorder.of('copied').filter(({ direction }) => direction === 'out');

@@ -3,6 +3,7 @@ import * as crt from './crt.ts';
 import * as exPool from './ex-pool.ts';
 import * as exSync from './ex-sync.ts';
 import * as exceptions from './exceptions.ts';
+import * as ioMisc from './io-misc.ts';
 import * as ioObjects from './io-objects.ts';
 import * as ioQueues from './io-queues.ts';
 import * as ioRemoveLock from './io-remove-lock.ts';
@@ -23,6 +24,7 @@ const FAMILIES = [
   ps,
   ob,
   ioObjects,
+  ioMisc,
   ioRemoveLock,
   ioQueues,
   ioRequests,
