@@ -7,10 +7,7 @@
  * EXCEPTION_EXECUTE_HANDLER, and JumpTarget is the __except block. All are RVAs.
  */
 import {
-  DISPATCHER_CONTEXT,
   EXCEPTION_EXECUTE_HANDLER,
-  EXCEPTION_POINTERS,
-  EXCEPTION_RECORD,
   EXCEPTION_TARGET_UNWIND,
   EXCEPTION_UNWIND,
   ExceptionContinueExecution,
@@ -18,6 +15,7 @@ import {
   SCOPE_TABLE_ENTRY,
 } from '../rtl/context.ts';
 import type { Address } from '../wdm/address.ts';
+import { DISPATCHER_CONTEXT, EXCEPTION_POINTERS, EXCEPTION_RECORD } from '../wdm/layouts.ts';
 import type { ExceptionDispatcher } from './exception.ts';
 import { call, call32, type Routine } from './routine.ts';
 

@@ -1,9 +1,10 @@
 /**
  * Exceptions as values and as records: GuestException and the EXCEPTION_RECORD in guest memory that guests see.
  */
-import { EXCEPTION_MAXIMUM_PARAMETERS, EXCEPTION_RECORD } from '../rtl/context.ts';
+import { EXCEPTION_MAXIMUM_PARAMETERS } from '../rtl/context.ts';
 import type { Address } from '../wdm/address.ts';
 import { GuestException } from '../wdm/failures.ts';
+import { EXCEPTION_RECORD } from '../wdm/layouts.ts';
 import type { GuestMemory } from '../wdm/memory.ts';
 
 /** Fills in the EXCEPTION_RECORD at `at`. @param nested the record of the exception that was being handled, or 0 */

@@ -17,17 +17,13 @@
  */
 import type { ImageTable } from '../pe/index.ts';
 import {
-  CONTEXT,
   Context,
-  DISPATCHER_CONTEXT,
   EXCEPTION_COLLIDED_UNWIND,
   EXCEPTION_CONTINUE_EXECUTION,
   EXCEPTION_CONTINUE_SEARCH,
   EXCEPTION_EXIT_UNWIND,
   EXCEPTION_NESTED_CALL,
   EXCEPTION_NONCONTINUABLE,
-  EXCEPTION_POINTERS,
-  EXCEPTION_RECORD,
   EXCEPTION_TARGET_UNWIND,
   EXCEPTION_UNWINDING,
   ExceptionContinueExecution,
@@ -51,6 +47,7 @@ import {
   SYSTEM_THREAD_EXCEPTION_NOT_HANDLED,
 } from '../wdm/bugcheck-codes.ts';
 import { BugCheck, GuestException } from '../wdm/failures.ts';
+import { CONTEXT, DISPATCHER_CONTEXT, EXCEPTION_POINTERS, EXCEPTION_RECORD } from '../wdm/layouts.ts';
 import { type GuestMemory, PageFault } from '../wdm/memory.ts';
 import {
   STATUS_BAD_STACK,

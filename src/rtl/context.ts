@@ -1,14 +1,15 @@
 /**
  * The records of structured exception handling, and the register set that the unwinder works on.
  *
- * CONTEXT, EXCEPTION_RECORD, EXCEPTION_POINTERS and DISPATCHER_CONTEXT lie in guest memory with winnt.h's x64 layout,
+ * CONTEXT, EXCEPTION_RECORD, EXCEPTION_POINTERS and DISPATCHER_CONTEXT (wdm/layouts-rtl.ts) lie in guest memory,
  * because filters and language handlers read and change them. `Context` is the same register set as a plain value:
  * what a stack walk steps along without touching guest memory. It is loaded from a CONTEXT, or taken from the
  * processor, and stored back; the two are never kept in step behind anybody's back.
  */
 import { type Address, fromAddress, toAddress } from '../wdm/address.ts';
+import { CONTEXT } from '../wdm/layouts.ts';
 import type { GuestMemory } from '../wdm/memory.ts';
-import { array, ptr, struct, u16, u32, u64 } from '../wdm/struct.ts';
+import { struct, u32 } from '../wdm/struct.ts';
 
 export const CONTEXT_AMD64 = 0x0010_0000;
 export const CONTEXT_CONTROL = CONTEXT_AMD64 | 0x01;
@@ -18,88 +19,7 @@ export const CONTEXT_FLOATING_POINT = CONTEXT_AMD64 | 0x08;
 export const CONTEXT_DEBUG_REGISTERS = CONTEXT_AMD64 | 0x10;
 export const CONTEXT_FULL = CONTEXT_CONTROL | CONTEXT_INTEGER | CONTEXT_FLOATING_POINT;
 
-/** CONTEXT, winnt.h, x64. Aligned to 16 bytes. Rax to R15 stand in the order of their hardware numbers. */
-export const CONTEXT = struct('CONTEXT', 0x4d0, {
-  P1Home: u64(0x00),
-  P2Home: u64(0x08),
-  P3Home: u64(0x10),
-  P4Home: u64(0x18),
-  P5Home: u64(0x20),
-  P6Home: u64(0x28),
-  ContextFlags: u32(0x30),
-  MxCsr: u32(0x34),
-  SegCs: u16(0x38),
-  SegDs: u16(0x3a),
-  SegEs: u16(0x3c),
-  SegFs: u16(0x3e),
-  SegGs: u16(0x40),
-  SegSs: u16(0x42),
-  EFlags: u32(0x44),
-  Dr0: u64(0x48),
-  Dr1: u64(0x50),
-  Dr2: u64(0x58),
-  Dr3: u64(0x60),
-  Dr6: u64(0x68),
-  Dr7: u64(0x70),
-  Rax: u64(0x78),
-  Rcx: u64(0x80),
-  Rdx: u64(0x88),
-  Rbx: u64(0x90),
-  Rsp: u64(0x98),
-  Rbp: u64(0xa0),
-  Rsi: u64(0xa8),
-  Rdi: u64(0xb0),
-  R8: u64(0xb8),
-  R9: u64(0xc0),
-  R10: u64(0xc8),
-  R11: u64(0xd0),
-  R12: u64(0xd8),
-  R13: u64(0xe0),
-  R14: u64(0xe8),
-  R15: u64(0xf0),
-  Rip: u64(0xf8),
-  FltSaveMxCsr: u32(0x118), // FltSave is an XMM_SAVE_AREA32 (FXSAVE's format) at 0x100
-  Xmm: array(0x1a0, 32, u64), // Xmm0 to Xmm15, low and high halves
-  VectorControl: u64(0x4a0),
-  DebugControl: u64(0x4a8),
-  LastBranchToRip: u64(0x4b0),
-  LastBranchFromRip: u64(0x4b8),
-  LastExceptionToRip: u64(0x4c0),
-  LastExceptionFromRip: u64(0x4c8),
-});
-
 export const EXCEPTION_MAXIMUM_PARAMETERS = 15;
-
-/** EXCEPTION_RECORD, winnt.h, x64. */
-export const EXCEPTION_RECORD = struct('EXCEPTION_RECORD', 0x98, {
-  ExceptionCode: u32(0x00),
-  ExceptionFlags: u32(0x04),
-  ExceptionRecord: ptr(0x08), // the exception during whose handling this one was raised
-  ExceptionAddress: ptr(0x10),
-  NumberParameters: u32(0x18),
-  ExceptionInformation: array(0x20, EXCEPTION_MAXIMUM_PARAMETERS, u64),
-});
-
-/** EXCEPTION_POINTERS: what a filter funclet receives. */
-export const EXCEPTION_POINTERS = struct('EXCEPTION_POINTERS', 0x10, {
-  ExceptionRecord: ptr(0x00),
-  ContextRecord: ptr(0x08),
-});
-
-/** DISPATCHER_CONTEXT, winnt.h, x64: what the dispatcher tells a language handler about the frame, and is told back. */
-export const DISPATCHER_CONTEXT = struct('DISPATCHER_CONTEXT', 0x50, {
-  ControlPc: ptr(0x00),
-  ImageBase: ptr(0x08),
-  FunctionEntry: ptr(0x10),
-  EstablisherFrame: ptr(0x18),
-  TargetIp: ptr(0x20),
-  ContextRecord: ptr(0x28),
-  LanguageHandler: ptr(0x30),
-  HandlerData: ptr(0x38),
-  HistoryTable: ptr(0x40),
-  ScopeIndex: u32(0x48),
-  Fill0: u32(0x4c),
-});
 
 /** ExceptionFlags. */
 export const EXCEPTION_NONCONTINUABLE = 0x01;
