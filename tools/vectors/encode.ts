@@ -5,7 +5,17 @@
  * Addresses are made to hit the arena by the state that is chosen later, through a base or index register; forms
  * without a register (RIP-relative, absolute) get their target here.
  */
-import { Code, CodeExt, Decoder, Encoder, Instruction, OpCodeOperandKind, OpKind, Register } from 'iced-x86';
+import {
+  Code,
+  CodeExt,
+  Decoder,
+  Encoder,
+  FlowControl,
+  Instruction,
+  OpCodeOperandKind,
+  OpKind,
+  Register,
+} from 'iced-x86';
 import type { Form } from './forms.ts';
 import { ARENA, CODE, SLOT_BYTES, SLOT_ENTRY } from './layout.ts';
 import type { Random } from './random.ts';
@@ -48,6 +58,7 @@ const IMMEDIATES: Partial<Record<OpCodeOperandKind, OpKind>> = {
 };
 
 /** Prefixes that mean nothing before most instructions; the decoder has the last word. */
+const OPERAND_SIZE = 0x66;
 const IDLE_PREFIXES = [0x26, 0x2e, 0x36, 0x3e, 0x40, 0x41, 0x42, 0x44, 0x47, 0x66, 0x67, 0xf2, 0xf3];
 
 /** One encoding, or undefined when the choice made cannot be encoded: try again. `variant` steers what is tried. */
@@ -114,8 +125,12 @@ export function encode(
   } finally {
     encoder.free();
   }
-  if (variant >= 4 && random.chance(30) && !ripRelative(instruction))
-    bytes = new Uint8Array([random.pick(IDLE_PREFIXES), ...bytes]);
+  if (variant >= 4 && random.chance(30) && !ripRelative(instruction)) {
+    const prefix = random.pick(IDLE_PREFIXES);
+    // AMD cuts the target of a branch to 16 bits then, Intel does not.
+    if (prefix === OPERAND_SIZE && instruction.flowControl !== FlowControl.Next) return undefined;
+    bytes = new Uint8Array([prefix, ...bytes]);
+  }
   const decoded = decodeOne(bytes, rip);
   return decoded.code === form.code && decoded.length === bytes.length && bytes.length <= 15 ? bytes : undefined;
 }

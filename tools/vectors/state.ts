@@ -155,7 +155,9 @@ export class StateGenerator {
       windows.open(Number(BigInt.asIntN(64, address)) - 8, part.size + 24);
     }
     if (STACK.has(part.mnemonic) && !this.#sequence) {
-      const target = random.chance(85) ? ARENA + 0x200 + 8 * random.below(0x780) : chooseTarget(random, 8);
+      // What popf takes must be ours: TF would trap.
+      const own = part.mnemonic === M.Popf || part.mnemonic === M.Popfq;
+      const target = own || random.chance(85) ? ARENA + 0x200 + 8 * random.below(0x780) : chooseTarget(random, 8);
       if (!memory || (memory.base !== RSP && memory.index !== RSP)) gpr[RSP] = BigInt(target) & MASK64;
       windows.open(Number(BigInt.asIntN(64, gpr[RSP]!)) - 48, 80);
     }

@@ -26,10 +26,19 @@ const call: Emit = (e, i) => {
   let target = -1;
   if (operand.kind !== 'branch') {
     target = e.read(i, 0, 8).save('i64');
+    // The stack's fault comes before the target's.
+    e.getGpr(RSP, 8).w.i64(-8).op('i64.add');
+    const address = e.save('i64');
+    e.w.get(address);
+    const stack = e.openAt(8);
     checkTarget(e, target);
+    e.w.i64(BigInt(i.next)).set(back);
+    e.storeOpened(stack, back).w.get(address);
+    e.setGpr(RSP, 8);
+  } else {
+    e.w.i64(BigInt(i.next)).set(back);
+    pushValue(e, back, 8);
   }
-  e.w.i64(BigInt(i.next)).set(back);
-  pushValue(e, back, 8);
   e.retire();
   if (operand.kind === 'branch') e.leaveFor(operand.target, LEAVE.check);
   else {

@@ -374,14 +374,16 @@ export const enter: Helper = (cpu, i) => {
   const rsp = registers.gpr(GPR.RSP);
   const rbp = registers.gpr(GPR.RBP);
   const frame = (rsp - 8n) & maskOf(8);
-  const values = [rbp];
-  for (let n = 1; n < level; n++) values.push(cpu.read((rbp - BigInt(8 * n)) & maskOf(8), 8));
-  if (level > 0) values.push(frame);
-  const bottom = (rsp - BigInt(8 * values.length)) & maskOf(8);
-  for (let n = 1; n <= values.length; n++) cpu.check((rsp - BigInt(8 * n)) & maskOf(8), 8, 'write');
-  values.forEach((value, n) => {
-    cpu.write((rsp - BigInt(8 * (n + 1))) & maskOf(8), 8, value);
-  });
+  const above = (n: number) => (rbp - BigInt(8 * n)) & maskOf(8);
+  const pushed = (n: number) => (rsp - BigInt(8 * n)) & maskOf(8);
+  const pushes = level + 1;
+  for (let n = 1; n < level; n++) cpu.check(above(n), 8, 'read');
+  for (let n = 1; n <= pushes; n++) cpu.check(pushed(n), 8, 'write');
+  // One after the other: a frame pointer that is read may be one that has just been pushed.
+  cpu.write(pushed(1), 8, rbp);
+  for (let n = 1; n < level; n++) cpu.write(pushed(n + 1), 8, cpu.read(above(n), 8));
+  if (level > 0) cpu.write(pushed(pushes), 8, frame);
+  const bottom = pushed(pushes);
   registers.setGpr(GPR.RBP, frame);
   registers.setGpr(GPR.RSP, bottom - bytes);
   return STAY;
