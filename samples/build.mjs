@@ -17,7 +17,7 @@ const samples = fileURLToPath(new URL('.', import.meta.url));
 /** The version that the committed .sys files were built with. */
 export const CLANG_VERSION = '14.0.6';
 
-export const DRIVERS = ['transfer', 'filter', 'seh'];
+export const DRIVERS = ['transfer', 'filter', 'seh', 'hostile'];
 
 const INCLUDE = ['/usr/x86_64-w64-mingw32/include', '/usr/x86_64-w64-mingw32/sys-root/mingw/include'].find(directory =>
   existsSync(join(directory, 'ddk', 'ntddk.h')),

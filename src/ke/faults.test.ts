@@ -28,9 +28,12 @@ images.remove(gone);
 const missing = images.missingImport('ntoskrnl.exe', 'IoFrobnicate')!;
 
 /** What a fault becomes, as comparable data. RIP is after the instruction for `int`s, as the hardware has it. */
-function outcome(fault: Partial<Fault>, { rip = CODE, irql = 0, code = [] as number[], gpr = [] as bigint[] } = {}) {
+function outcome(
+  fault: Partial<Fault>,
+  { rip = CODE, rsp = CODE + 0x1000, irql = 0, code = [] as number[], gpr = [] as bigint[] } = {},
+) {
   memory.writeBytes(CODE, new Uint8Array([...code, 0, 0, 0, 0, 0, 0, 0, 0]));
-  const site = { rip, rsp: 0, irql, gpr: (i: number) => gpr[i] ?? 0n };
+  const site = { rip, rsp, irql, gpr: (i: number) => gpr[i] ?? 0n };
   try {
     const exception = translateFault({ vector: 0, errorCode: 0, address: 0, ...fault }, site, { memory, images });
     return {
@@ -58,6 +61,14 @@ describe('page faults', () => {
     const expected = { exception: 'STATUS_ACCESS_VIOLATION', information: [operation, 0x1000n], rip: 0 };
     expect(outcome(page(0x1000, errorCode))).toEqual(expected);
     expect(outcome(page(0x1000, errorCode), { irql: 1 })).toEqual(expected);
+  });
+
+  test('on a stack that has no room for its frame it is a double fault', () => {
+    const end = CODE + 0x20; // the page before is not there
+    expect(outcome(page(CODE - 8, WRITE), { rsp: end })).toMatchObject({
+      stop: 0x7f,
+      parameters: [8n, 2n, fromAddress(end), at],
+    });
   });
 
   test.each([
@@ -156,7 +167,10 @@ describe('the other vectors', () => {
 
   test('what Windows does not expect stops with 0x7F', () => {
     expect(outcome({ vector: 8 })).toMatchObject({ stop: 0x7f });
-    expect(outcome({ vector: 11, errorCode: 5 })).toEqual({ stop: 0x7f, parameters: [11n, 5n, 0n, at] });
+    expect(outcome({ vector: 11, errorCode: 5 })).toEqual({
+      stop: 0x7f,
+      parameters: [11n, 5n, fromAddress(CODE + 0x1000), at],
+    });
   });
 
   test('nothing but exceptions, bug checks and missing things comes out of any vector', () => {

@@ -74,6 +74,9 @@ const OPERATION: Readonly<Record<Access, bigint>> = { read: 0n, write: 1n, execu
 const NONPAGED_OPERATION: Readonly<Record<Access, bigint>> = { read: 0n, write: 2n, execute: 0x10n };
 const NONPAGED_BUGCHECK_NOT_PRESENT_PAGE_TABLE = 2n;
 
+const DOUBLE_FAULT = 8;
+const PAGE_FAULT = 14;
+
 const PF_PRESENT = 1;
 const PF_WRITE = 2;
 const PF_EXECUTE = 16;
@@ -132,7 +135,24 @@ const TRANSLATE: Readonly<Record<number, Translate>> = {
  * for a missing import. Moves RIP where Windows reports another place than the hardware.
  */
 export function translateFault(fault: Fault, site: FaultSite, options: FaultOptions): GuestException {
+  if (fault.vector === PAGE_FAULT && !canPushFrame(options.memory, site.rsp)) {
+    return unexpectedTrap(site, { ...fault, vector: DOUBLE_FAULT }, options);
+  }
   return (TRANSLATE[fault.vector] ?? unexpectedTrap)(site, fault, options);
+}
+
+/**
+ * A fault whose frame cannot be pushed because the stack is at its end is a double fault: how a stack overflow ends.
+ * SS, RSP, RFLAGS, CS, RIP and the error code go below RSP, aligned to 16.
+ */
+function canPushFrame(memory: GuestMemory, rsp: Address): boolean {
+  try {
+    memory.readU64(Math.floor(rsp / 16) * 16 - 48);
+    return true;
+  } catch (error) {
+    if (error instanceof PageFault) return false;
+    throw error;
+  }
 }
 
 /**

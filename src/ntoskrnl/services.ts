@@ -8,7 +8,9 @@
 import { type CallArgument, isRoutine, type Routine } from '../ke/routine.ts';
 import type { ArgumentReader, TrapResult } from '../ke/traps.ts';
 import { type Address, fromAddress, toAddress } from '../wdm/address.ts';
-import { KernelMode, UserMode } from '../wdm/constants.ts';
+import { APC_INDEX_MISMATCH, IRQL_GT_ZERO_AT_SYSTEM_SERVICE } from '../wdm/bugcheck.ts';
+import { KernelMode, PASSIVE_LEVEL, UserMode } from '../wdm/constants.ts';
+import { BugCheck } from '../wdm/failures.ts';
 import { trapBody } from './call.ts';
 import type { ExportedRoutine } from './export.ts';
 import type { Kernel } from './kernel.ts';
@@ -72,11 +74,30 @@ export class ServiceTable {
     }
   }
 
-  /** The body of one call from user mode: its NTSTATUS. Throws Error for a name that is no service. */
+  /**
+   * The body of one call from user mode: its NTSTATUS. Throws Error for a name that is no service. A driver that comes
+   * back with IRQL raised, or with APCs disabled, is found out here, on the way to user mode.
+   */
   *call(name: string, args: readonly CallArgument[]): Routine<number> {
     const body = this.#bodies.get(name);
     if (!body) throw new Error(`there is no system service ${name}`);
     const result = yield* inMode(this.#kernel, UserMode, () => body(new ListReader(args)));
+    this.#leave();
     return Number(BigInt.asUintN(32, BigInt((result as bigint | number | undefined) ?? 0)));
+  }
+  /** Source: "Bug Check 0x4A", "Bug Check 0x1". The service's address is not known here. */
+  #leave(): void {
+    const { irql, currentThread } = this.#kernel.ke;
+    if (irql !== PASSIVE_LEVEL) {
+      throw new BugCheck(IRQL_GT_ZERO_AT_SYSTEM_SERVICE, [0n, BigInt(irql), 0n, 0n], 'a driver did not lower IRQL');
+    }
+    const { CombinedApcDisable, ApcStateIndex } = currentThread.view;
+    if (CombinedApcDisable !== 0) {
+      throw new BugCheck(
+        APC_INDEX_MISMATCH,
+        [0n, BigInt(ApcStateIndex << 8), BigInt(CombinedApcDisable), 0n],
+        'a driver did not leave a critical or guarded region',
+      );
+    }
   }
 }
