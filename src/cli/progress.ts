@@ -16,7 +16,7 @@ export class Progress {
     if (!this.#stream.isTTY || Date.now() - this.#last < MILLISECONDS_BETWEEN) return;
     this.#last = Date.now();
     this.#shown = true;
-    const width = Math.max(20, (this.#stream.columns ?? 80) - 1);
+    const width = Math.max(20, (this.#stream.columns || 80) - 1);
     this.#stream.write(`\r\u001b[2K${text.slice(0, width)}`);
   }
 

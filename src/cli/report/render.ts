@@ -6,6 +6,7 @@ import Table from 'cli-table3';
 import { formatAddress } from '../../wdm/address.ts';
 import * as constants from '../../wdm/constants.ts';
 import { decodeControlCode } from '../../wdm/ioctl.ts';
+import { STATUS_INVALID_DEVICE_REQUEST } from '../../wdm/ntstatus.ts';
 import { renderBugCheck } from './bug-check.ts';
 import type { Finding, Report, RequestReport, Verdict } from './model.ts';
 import { majorName, notesOf, outcomeOf, wayOf } from './request-text.ts';
@@ -132,7 +133,9 @@ function headingOf(request: RequestReport): string {
 
 /** An open or a close without a hitch says nothing, nor does the same once more on a later machine. */
 function isQuiet(request: RequestReport): boolean {
-  const ordinary = request.ending === 'completed' && request.status === 0;
+  // A driver need not handle CLEANUP.
+  const refused = request.major === constants.IRP_MJ_CLEANUP && request.status === STATUS_INVALID_DEVICE_REQUEST;
+  const ordinary = request.ending === 'completed' && (request.status === 0 || refused);
   return QUIET.has(request.major) && ordinary && (request.machine > 1 || notesOf(request, PLAIN).length === 0);
 }
 
