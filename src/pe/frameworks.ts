@@ -4,6 +4,9 @@
  * Such a driver does not call the I/O manager itself: its framework does, and without that framework nothing in it can
  * run. It is named in one sentence instead of stopping at the first missing import. User-mode modules are told by
  * the same table, since a native program (autochk.exe) has the drivers' subsystem.
+ *
+ * Libraries of helpers that a driver calls when it pleases (WMILIB, HIDPARSE, another driver's exports) are none: such a
+ * driver runs until it calls one that is missing.
  */
 import type { Import } from './directories.ts';
 
@@ -43,19 +46,14 @@ const FRAMEWORKS: readonly (readonly [pattern: RegExp, framework: Framework])[] 
   [/^usbcamd2?\.sys$/, kernel('a USB camera minidriver')],
   [/^(ude|ucx01000|ucmcx|usbdex|udecx|ufx01000).*\.sys$/, kernel('a USB class-extension driver')],
   [/^hidclass\.sys$/, kernel('a HID minidriver')],
-  [/^(hidparse)\.sys$/, kernel('a driver on the HID parser')],
   [/^bthport\.sys$/, kernel('a Bluetooth driver')],
   [/^(spbcx|sercx2?|gpioclx|msgpioclx|serial2cx)\.sys$/, kernel('a serial-bus class-extension driver')],
   [/^(battc|battery)\.sys$/, kernel('a battery miniclass driver')],
   [/^smclib\.sys$/, kernel('a smart card reader driver')],
   [/^tdi\.sys$/, kernel('a transport driver (TDI)')],
-  [/^wmilib\.sys$/, kernel('a driver on WMILIB')],
   [/^stream\.sys$/, kernel('a stream class minidriver')],
   [/^(vmbkmcl|vmbus|winhv)\.sys$/, kernel('a Hyper-V driver')],
 ];
-
-/** The libraries that make up the kernel itself. */
-export const KERNEL_MODULES: readonly string[] = ['ntoskrnl.exe', 'hal.dll'];
 
 /** The framework that an import library belongs to; `dll` in any case, as the image spells it. */
 export function frameworkOf(dll: string): Framework | undefined {
@@ -89,4 +87,4 @@ export function findFramework(
   return found;
 }
 
-const HELPERS = /^(wmilib|hidparse|usbd|netio|watchdog)\.sys$/i;
+const HELPERS = /^(usbd|netio|watchdog)\.sys$/i;

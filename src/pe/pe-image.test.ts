@@ -134,7 +134,11 @@ describe('frameworks', () => {
   });
 
   test('a helper library does not hide the framework', () => {
-    expect(findFramework(importing('WMILIB.SYS', 'NDIS.SYS'), () => false)?.what).toMatch(/NDIS/);
+    expect(findFramework(importing('NETIO.SYS', 'NDIS.SYS'), () => false)?.what).toMatch(/NDIS/);
+  });
+
+  test.each(['WMILIB.SYS', 'HIDPARSE.SYS', 'other.sys'])('%s is no framework: its routines may be missing', dll => {
+    expect(findFramework(importing('ntoskrnl.exe', dll), () => false)).toBeUndefined();
   });
 
   test('the kernel and the HAL are none', () => {
