@@ -40,6 +40,9 @@ export interface Callees {
   readonly help: number;
   /** (op, a, b) -> status flags. */
   readonly flags: number;
+  /** (source, destination, bytes, element) and (destination, bytes, element, pattern) -> bytes done (bulk.ts). */
+  readonly copy: number;
+  readonly fill: number;
   /** (…state). Tells the observer of instructions. */
   readonly before: number;
 }

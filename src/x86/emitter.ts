@@ -105,6 +105,12 @@ export class Emitter extends FlagEmitter {
 
   // ---- TypeScript
 
+  /** Pops the arguments of a function of bulk.ts and pushes the bytes that it has done, i64. */
+  bulk(name: 'copy' | 'fill'): this {
+    this.w.call(this.callees[name]);
+    return this;
+  }
+
   /** Performs the instruction in TypeScript. Registers and flags are in the register file meanwhile. */
   help(helper: Helper): this {
     const { w } = this;

@@ -120,6 +120,8 @@ export class Processor {
       e: {
         [IMPORTS.memory]: ram.memory,
         [IMPORTS.flags]: this.#runtime.flags,
+        [IMPORTS.copy]: this.#runtime.copy,
+        [IMPORTS.fill]: this.#runtime.fill,
         [IMPORTS.miss]: (region: number, site: number) => this.#miss(region, site),
         [IMPORTS.missStore]: (region: number, site: number) => this.#missStore(region, site),
         [IMPORTS.commit]: (region: number, site: number) => this.#commit(region, site),

@@ -35,6 +35,8 @@ export const IMPORTS = {
   help: 'help',
   flags: 'flags',
   before: 'before',
+  copy: 'copy',
+  fill: 'fill',
 } as const;
 
 export function translate(blocks: ReadonlyMap<Address, Block>, region: number, observed: boolean): Translation {
@@ -48,7 +50,10 @@ export function translate(blocks: ReadonlyMap<Address, Block>, region: number, o
   const help = module.importFunction('e', IMPORTS.help, site);
   const flags = module.importFunction('e', IMPORTS.flags, module.type([i32, 'i64', 'i64'], [i32]));
   const before = module.importFunction('e', IMPORTS.before, module.type([i32, i32]));
-  const main = before + 1;
+  const bulk = module.type(['i64', 'i64', 'i64', 'i64'], ['i64']);
+  const copy = module.importFunction('e', IMPORTS.copy, bulk);
+  const fillRange = module.importFunction('e', IMPORTS.fill, bulk);
+  const main = fillRange + 1;
   // The companions' types are known only when the region's registers are, their numbers must be known now.
   const callees: Callees = {
     miss: main + 1,
@@ -58,6 +63,8 @@ export function translate(blocks: ReadonlyMap<Address, Block>, region: number, o
     before: main + 5,
     commit,
     flags,
+    copy,
+    fill: fillRange,
   };
   const emitter = new Emitter(callees, region);
   const list = [...blocks.values()];

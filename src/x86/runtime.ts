@@ -1,5 +1,5 @@
 /**
- * The small module that every region shares: the dispatcher's loop and the lazy flags.
+ * The small module that every region shares: the dispatcher's loop, the lazy flags, bulk copies.
  *
  * The dispatcher looks RIP up in a jump cache in the host area and calls the region's function with its block's number
  * through the table, again and again, until something needs TypeScript: no entry, the deadline, or a code from the region.
@@ -7,6 +7,7 @@
  */
 import { Body } from '../wasm/body.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
+import { bulkCopy, bulkFill } from './bulk.ts';
 import { flagsFunction } from './flags.ts';
 import { CC_A, CC_B, CC_OP, FUEL, JUMP_ENTRIES, LEAVE, RIP } from './layout.ts';
 
@@ -15,6 +16,9 @@ export interface Runtime {
   dispatch(jumpCache: number): number;
   /** (op, a, b) -> status flags. */
   readonly flags: unknown;
+  /** bulk.ts. */
+  readonly copy: unknown;
+  readonly fill: unknown;
   /** Status flags from the lazy ones in the host area. */
   lazyFlags(): number;
 }
@@ -42,6 +46,11 @@ export function buildRuntime(memory: WebAssembly.Memory, table: WebAssembly.Tabl
   w.i32(0).memory('i32.load', CC_OP).i32(0).memory('i64.load', CC_A).i32(0).memory('i64.load', CC_B).call(flags);
   module.define(lazy, [], w);
   module.define(miss, [], new Body().i32(LEAVE.miss));
+  for (const [name, { params, locals, body }] of Object.entries({ copy: bulkCopy(), fill: bulkFill() })) {
+    const index = module.declare(module.type(params, ['i64']));
+    module.define(index, locals, body);
+    module.export(name, index);
+  }
   module.export('dispatch', dispatch);
   module.export('flags', flags);
   module.export('lazyFlags', lazy);

@@ -1,15 +1,17 @@
 /**
  * String instructions: movs, stos, lods, scas, cmps, ins, outs, with and without rep.
  *
- * All are performed in TypeScript. With rep, each iteration is committed (RCX, RSI, RDI) before the next one's accesses,
+ * Single movs, stos and lods are inline; rep movs and rep stos do what they can in WebAssembly (bulk.ts); all else is
+ * performed in TypeScript. With rep, each iteration is committed (RCX, RSI, RDI) before the next one's accesses,
  * so a fault in the middle leaves the registers at the iteration that faulted, and running the instruction again goes on
  * there. Iterations that stay within a page on both sides, and that nobody watches, are done as one bulk operation; an
  * observer of a watched page is told the range.
  */
 import type { Instruction } from '../decode.ts';
-import type { Emit, Family } from '../emitter.ts';
+import type { Emit, Emitter, Family } from '../emitter.ts';
 import { ccOp, KIND, SYSTEM } from '../flags.ts';
 import { type Helper, type HelperContext, STAY } from '../helper.ts';
+import { SYSTEM_FLAGS } from '../layout.ts';
 import { maskOf, writeGpr } from '../operands.ts';
 import { GPR } from '../registers.ts';
 
@@ -223,20 +225,113 @@ const emit = (operation: StringOperation): Emit => {
   return e => void e.help(helper);
 };
 
+/** Plain addresses: 64 bits wide, no segment base. */
+function isPlain(i: Instruction): boolean {
+  return i.string.addressSize === 8 && i.string.segment === undefined;
+}
+
+/** Moves RSI or RDI by one element, in DF's direction. */
+function step(e: Emitter, register: number, size: number): void {
+  e.getGpr(register, 8);
+  e.w
+    .i64(-size)
+    .i64(size)
+    .i32(0)
+    .memory('i32.load', SYSTEM_FLAGS)
+    .i32(SYSTEM.DF)
+    .op('i32.and')
+    .op('select')
+    .op('i64.add');
+  e.setGpr(register, 8);
+}
+
+/** More than this would overflow when it is turned into bytes. */
+const MAX_COUNT = 1n << 40n;
+
+/** The bytes that RCX elements are, in a local. */
+function bytesToDo(e: Emitter, size: number): number {
+  e.getGpr(GPR.RCX, 8).w.i64(MAX_COUNT);
+  e.getGpr(GPR.RCX, 8).w.i64(MAX_COUNT).op('i64.lt_u').op('select').i64(Math.log2(size)).op('i64.shl');
+  return e.save('i64');
+}
+
+/** Takes the bytes on the stack as done, and leaves the rest to the helper. */
+function finish(e: Emitter, registers: readonly number[], size: number, helper: Helper): void {
+  const done = e.save('i64');
+  for (const register of registers) {
+    e.getGpr(register, 8).w.get(done).op('i64.add');
+    e.setGpr(register, 8);
+  }
+  e.getGpr(GPR.RCX, 8).w.get(done).i64(Math.log2(size)).op('i64.shr_u').op('i64.sub');
+  e.setGpr(GPR.RCX, 8);
+  e.settle();
+  e.getGpr(GPR.RCX, 8).w.i64(0).op('i64.ne').if();
+  e.help(helper).w.end();
+}
+
+const emitMovs: Emit = (e, i) => {
+  const { size } = i.string;
+  if (!isPlain(i)) e.help(runMovs);
+  else if (i.rep || i.repne) {
+    const bytes = bytesToDo(e, size);
+    e.getGpr(GPR.RSI, 8).getGpr(GPR.RDI, 8).w.get(bytes).i64(size);
+    finish(e.bulk('copy'), [GPR.RSI, GPR.RDI], size, runMovs);
+  } else {
+    const value = e.getGpr(GPR.RSI, 8).loadAt(size).save(e.type(size));
+    e.storeAt(e.getGpr(GPR.RDI, 8).save('i64'), value, size);
+    step(e, GPR.RSI, size);
+    step(e, GPR.RDI, size);
+  }
+};
+const runMovs = run(movs);
+
+const emitStos: Emit = (e, i) => {
+  const { size } = i.string;
+  if (i.string.addressSize !== 8) e.help(runStos);
+  else if (i.rep || i.repne) {
+    const bytes = bytesToDo(e, size);
+    e.getGpr(GPR.RDI, 8).w.get(bytes).i64(size);
+    // The element in every place of eight bytes.
+    const ones: Record<number, bigint> = {
+      1: 0x0101010101010101n,
+      2: 0x0001000100010001n,
+      4: 0x0000000100000001n,
+      8: 1n,
+    };
+    e.getGpr(GPR.RAX, size).toI64(size).w.i64(ones[size]!).op('i64.mul');
+    finish(e.bulk('fill'), [GPR.RDI], size, runStos);
+  } else {
+    const value = e.getGpr(GPR.RAX, size).save(e.type(size));
+    e.storeAt(e.getGpr(GPR.RDI, 8).save('i64'), value, size);
+    step(e, GPR.RDI, size);
+  }
+};
+const runStos = run(stos);
+
+const emitLods: Emit = (e, i) => {
+  const { size } = i.string;
+  if (i.rep || i.repne || !isPlain(i)) e.help(runLods);
+  else {
+    e.getGpr(GPR.RSI, 8).loadAt(size).setGpr(GPR.RAX, size);
+    step(e, GPR.RSI, size);
+  }
+};
+const runLods = run(lods);
+
 /** Keyed by code where the mnemonic is also an SSE instruction's. */
 export const string: Family = {
-  Movsb: emit(movs),
-  Movsw: emit(movs),
-  Movsd_m32_m32: emit(movs),
-  Movsq: emit(movs),
-  Stosb: emit(stos),
-  Stosw: emit(stos),
-  Stosd: emit(stos),
-  Stosq: emit(stos),
-  Lodsb: emit(lods),
-  Lodsw: emit(lods),
-  Lodsd: emit(lods),
-  Lodsq: emit(lods),
+  Movsb: emitMovs,
+  Movsw: emitMovs,
+  Movsd_m32_m32: emitMovs,
+  Movsq: emitMovs,
+  Stosb: emitStos,
+  Stosw: emitStos,
+  Stosd: emitStos,
+  Stosq: emitStos,
+  Lodsb: emitLods,
+  Lodsw: emitLods,
+  Lodsd: emitLods,
+  Lodsq: emitLods,
   Scasb: emit(scas),
   Scasw: emit(scas),
   Scasd: emit(scas),
