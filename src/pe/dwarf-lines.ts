@@ -22,6 +22,7 @@ interface Row {
 }
 
 const MAXIMUM_ROWS = 0x10_0000;
+const MAXIMUM_FILES = 0x1000;
 
 export class LineTable {
   readonly #rows: readonly Row[];
@@ -192,6 +193,7 @@ function readFilesV5(reader: Reader): string[] {
   const readTable = () => {
     const formats = Array.from({ length: reader.u8() }, () => [reader.uleb(), reader.uleb()] as const);
     const count = reader.uleb();
+    if (count > MAXIMUM_FILES) throw new BadImage(0, 'too many files');
     const names: string[] = [];
     // An entry without fields takes no bytes: its count is not bounded by the section.
     for (let i = 0; i < count && formats.length > 0; i++) {
