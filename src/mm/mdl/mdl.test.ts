@@ -349,6 +349,19 @@ describe('MmBuildMdlForNonPagedPool and IoBuildPartialMdl', () => {
     expect(mm.MmIsAddressValid(again)).toBe(false);
   });
 
+  it('a subrange outside the source describes garbage, and nothing else happens', () => {
+    const { mm, buffer, mdl } = setUp();
+    const source = mdl(buffer, 0x5000);
+    run(mm.MmProbeAndLockPages(source, UserMode, IoReadAccess));
+    for (const base of [buffer - 0x300_0000, buffer - 0x1000, buffer + 0x5000, buffer + 0x7000_0000]) {
+      const part = mdl(base, 0x1000);
+      const outcome = failure(() => mm.IoBuildPartialMdl(source, part, base, 0x1000));
+      if (outcome === 'none')
+        expect(['none', 'stop']).toContain([failure(() => mm.MmGetSystemAddressForMdlSafe(part, NORMAL))].flat()[0]);
+      else expect(outcome).toContain('fault');
+    }
+  });
+
   it('too small a target is TARGET_MDL_TOO_SMALL', () => {
     const { mm, buffer, mdl } = setUp();
     const source = mdl(buffer, 0x5000);
@@ -456,6 +469,30 @@ describe('no leak', () => {
     }
     expect(mm.usage()).toEqual(before);
     mm.pfn.verify();
+  });
+
+  it('takes an MDL at any address, and one whose frame numbers fill more than a page', () => {
+    const { mm, space, buffer } = setUp();
+    const before = mm.usage();
+    const room = mm.pool.allocate(0x200, 0x3000, 1);
+    for (const at of [room + 3, room + 0xfcc, room + 0xfd0, room + 0xfd4]) {
+      mm.MmInitializeMdl(at, buffer, 0x4000);
+      run(mm.MmProbeAndLockPages(at, UserMode, IoReadAccess));
+      for (let i = 0; i < 4; i++) expect(frame(mm, at, i)).toBe(mm.MmGetPhysicalAddress(buffer + i * 4096) >> 12n);
+      mm.MmUnlockPages(at);
+    }
+    mm.pool.free(room, 1);
+    const large = space.allocate(0x30_0000);
+    const mdl = mm.IoAllocateMdl(large + 5, 0x2f_0000, false, false, 0);
+    run(mm.MmProbeAndLockPages(mdl, UserMode, IoWriteAccess));
+    const mapped = mm.MmGetSystemAddressForMdlSafe(mdl, NORMAL);
+    for (let at = 0; at < 0x2f_0000; at += 0x1_2345) mm.memory.writeU32(mapped + at, at);
+    for (let at = 0; at < 0x2f_0000; at += 0x1_2345) expect(space.memory.readU32(large + 5 + at)).toBe(at);
+    expect(space.lockedPages).toBe(0x2f1);
+    mm.MmUnlockPages(mdl);
+    mm.IoFreeMdl(mdl);
+    space.free(large);
+    expect({ ...mm.usage(), framesInUse: 0 }).toEqual({ ...before, framesInUse: 0 });
   });
 
   it('survives any numbers in the MDL', () => {

@@ -18,23 +18,35 @@ export const EMPTY_PFN = -1;
 export class PfnArray {
   readonly #system: SystemSpace;
   readonly #base: Address;
-  /** The page whose place in `ram.u32` is known. */
-  #page: Address = Number.NaN;
+  /** An MDL where no compiler would put one: its entries may straddle pages. */
+  readonly #misaligned: boolean;
+  /** The entries whose place in `ram.u32` is known, and the first one's. */
+  #from = 0;
+  #to = 0;
   #word = 0;
 
   constructor(system: SystemSpace, mdl: Address) {
     this.#system = system;
     this.#base = mdl + MDL_HEADER_SIZE;
+    this.#misaligned = this.#base % ENTRY_SIZE !== 0;
   }
 
   /** A frame number; EMPTY_PFN for what can be none. */
   get(index: number): number {
+    if (this.#misaligned) {
+      const value = this.#system.translation.memory.readU64(this.#base + index * ENTRY_SIZE);
+      return value < 0x1_0000_0000n ? Number(value) : EMPTY_PFN;
+    }
     const word = this.#at(index);
     const { u32 } = this.#system.ram;
     return u32[word + 1] === 0 ? u32[word]! : EMPTY_PFN;
   }
 
   set(index: number, frame: number): void {
+    if (this.#misaligned) {
+      this.#system.translation.memory.writeU64(this.#base + index * ENTRY_SIZE, BigInt(frame));
+      return;
+    }
     const word = this.#at(index);
     const { u32 } = this.#system.ram;
     u32[word] = frame;
@@ -43,23 +55,29 @@ export class PfnArray {
 
   /** Throws PageFault before anything has happened if `count` entries cannot be written. */
   check(count: number): void {
+    if (this.#misaligned) return;
     for (let i = 0; i < count; i += PAGE_SIZE / ENTRY_SIZE) this.#at(i);
     if (count > 0) this.#at(count - 1);
   }
 
   #at(index: number): number {
+    if (!(index >= this.#from && index < this.#to)) this.#find(index);
+    return this.#word + (index - this.#from) * 2;
+  }
+
+  /** Looks up the page that holds an entry. */
+  #find(index: number): void {
     const address = this.#base + index * ENTRY_SIZE;
     const page = pageOf(address);
-    if (page !== this.#page) {
-      const { tables, translation, ram } = this.#system;
-      const entry = tables.read(translation.root, page);
-      const needed = PTE_PRESENT | PTE_WRITABLE;
-      if (!entry || (entry.bits & needed) !== needed) {
-        throw new PageFault(address, 'write', entry !== undefined && (entry.bits & PTE_PRESENT) !== 0);
-      }
-      this.#page = page;
-      this.#word = ram.offsetOf(entry.frame) >>> 2;
+    const { tables, translation, ram } = this.#system;
+    const entry = tables.read(translation.root, page);
+    const needed = PTE_PRESENT | PTE_WRITABLE;
+    if (!entry || (entry.bits & needed) !== needed) {
+      throw new PageFault(address, 'write', entry !== undefined && (entry.bits & PTE_PRESENT) !== 0);
     }
-    return this.#word + ((address - page) >>> 2);
+    // Entries before the first are the header: a wrong subrange (IoBuildPartialMdl) reads there, as on Windows.
+    this.#from = (page - this.#base) / ENTRY_SIZE;
+    this.#to = this.#from + PAGE_SIZE / ENTRY_SIZE;
+    this.#word = ram.offsetOf(entry.frame) >>> 2;
   }
 }

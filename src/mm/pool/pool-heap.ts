@@ -144,7 +144,9 @@ export class PoolHeap {
     const sizes = new Map<number, number>();
     for (let units = 2; units < UNITS_PER_PAGE; units++) {
       let n = 0;
-      for (let block = this.#heads[units]!; block !== 0; block = this.#link(block, 4)) n++;
+      // A ruined list may be a circle.
+      const most = this.#region.region.pages * (UNITS_PER_PAGE / units);
+      for (let block = this.#heads[units]!; block !== 0 && n < most; block = this.#link(block, 4)) n++;
       if (n > 0) sizes.set(units * 16, n);
     }
     return sizes;
