@@ -139,6 +139,9 @@ function isQuiet(request: RequestReport): boolean {
   return QUIET.has(request.major) && ordinary && (request.machine > 1 || notesOf(request, PLAIN).length === 0);
 }
 
+/** Columns of a way on one line, at most. */
+const WAY_WIDTH = 64;
+
 /** Request numbers that a finding names, at most. */
 const LONGEST_LIST = 8;
 
@@ -148,17 +151,17 @@ function renderRequests(requests: readonly RequestReport[], style: Style): strin
     heading: headingOf(request),
     id: `#${request.id}`,
     sizes: sizesOf(request),
-    way: wayOf(request, style),
+    ...folded(wayOf(request, style)),
     outcome: outcomeOf(request, style),
     information: request.information === undefined ? '' : request.information.toString(),
     notes: notesOf(request, style),
   }));
-  const widest = (key: 'id' | 'sizes' | 'way' | 'information', limit = 200) =>
-    rows.reduce((width, row) => Math.max(width, Math.min(widthOf(row[key]), limit)), 0);
+  const widest = (key: 'id' | 'sizes' | 'way' | 'information') =>
+    rows.reduce((width, row) => Math.max(width, widthOf(row[key])), 0);
   const [idWidth, sizeWidth, wayWidth, infoWidth] = [
     widest('id'),
     widest('sizes'),
-    widest('way', 76),
+    widest('way'),
     widest('information'),
   ];
   const lines: string[] = [];
@@ -177,6 +180,8 @@ function renderRequests(requests: readonly RequestReport[], style: Style): strin
       row.outcome,
     ];
     lines.push(`  ${style.faint(columns[0] ?? '')}  ${columns.slice(1).join('  ')}`.trimEnd());
+    const indent = ' '.repeat(idWidth + 2 + sizeWidth + 2);
+    for (const part of row.below) lines.push(`  ${indent}${part}`);
     for (const note of row.notes) lines.push(`  ${' '.repeat(idWidth)}  ${style.faint('·')} ${note}`);
   }
   if (lines.length === 0) return '';
@@ -193,6 +198,14 @@ function renderRequests(requests: readonly RequestReport[], style: Style): strin
       ? [style.faint(`  and ${count(quiet, 'open, cleanup or close', 'opens, cleanups and closes')} without a hitch`)]
       : [];
   return [style.faint(`  ${head.join('  ').trimEnd()}`), ...lines, ...tail].join('\n');
+}
+
+/** What does not fit beside each other stands below each other. */
+function folded(parts: readonly string[]): { way: string; below: readonly string[] } {
+  const line = parts.join('  ');
+  if (widthOf(line) <= WAY_WIDTH) return { way: line, below: [] };
+  const [way = '', ...below] = parts;
+  return { way, below };
 }
 
 function sizesOf({ input, output }: RequestReport): string {

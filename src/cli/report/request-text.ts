@@ -23,6 +23,9 @@ export function majorName(major: number): string {
   return (IRP_MJ_NAMES[major] ?? hex(major, 2)).replace('IRP_MJ_', '');
 }
 
+/** Runs of consecutive frames that fit into a line. */
+const MOST_RUNS = 4;
+
 /** 1a3-1a5, 1c0. */
 export function frameText(frames: readonly number[]): string {
   const runs: [first: number, last: number][] = [];
@@ -31,15 +34,19 @@ export function frameText(frames: readonly number[]): string {
     if (run && frame === run[1] + 1) run[1] = frame;
     else runs.push([frame, frame]);
   }
-  const shown = runs.slice(0, 4).map(([a, b]) => (a === b ? a.toString(16) : `${a.toString(16)}-${b.toString(16)}`));
+  const shown = runs
+    .slice(0, runs.length > MOST_RUNS ? 2 : MOST_RUNS)
+    .map(([a, b]) => (a === b ? a.toString(16) : `${a.toString(16)}-${b.toString(16)}`));
   const rest = runs.length > shown.length ? ` and ${count(runs.length - shown.length, 'more run')}` : '';
   return `${count(frames.length, 'frame')} ${shown.join(' ')}${rest}`;
 }
 
-/** The request's way through its buffers, as parts to be joined by two spaces. */
-export function wayOf(request: RequestReport, style: Style): string {
+/** The request's way through its buffers, in parts: beside each other, or below where that gets too long. */
+export function wayOf(request: RequestReport, style: Style): string[] {
   const place = (address: number) => placeText(style, address);
   const parts: string[] = [];
+  const raw = [...new Set(stepsOf(request, 'dispatched').flatMap(step => step.raw))].filter(address => address !== 0);
+  if (raw.length > 0) parts.push(`raw ${raw.map(place).join(', ')}`);
   const copies = stepsOf(request, 'copied');
   for (const { address, bytes } of stepsOf(request, 'allocated')) {
     const from = copies.find(copy => copy.direction === 'in' && copy.to === address);
@@ -55,12 +62,10 @@ export function wayOf(request: RequestReport, style: Style): string {
     const own = locked.byDriver ? 'own MDL ' : '';
     parts.push(`${own}${user} ═ ${frameText(locked.frames)} ${style.faint(locked.access)}${system}`);
   }
-  const raw = [...new Set(stepsOf(request, 'dispatched').flatMap(step => step.raw))].filter(address => address !== 0);
-  if (raw.length > 0) parts.push(`raw ${raw.map(place).join(', ')}`);
-  if (parts.length > 0) return parts.join('  ');
+  if (parts.length > 0) return parts;
   const given = [request.input, request.output].filter(buffer => buffer !== undefined && buffer.bytes > 0);
   const named = request.ending === 'refused' ? given.map(buffer => place(buffer?.address ?? 0)) : [];
-  return named.length > 0 ? named.join(', ') : style.faint('no buffer');
+  return [named.length > 0 ? named.join(', ') : style.faint('no buffer')];
 }
 
 const STUCK: ReadonlySet<Ending> = new Set(['stopped the machine', 'never completed', 'never returned']);
