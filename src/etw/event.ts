@@ -111,9 +111,9 @@ export interface EventTypes {
     type3InputBuffer?: Address;
   };
   /** The dispatch routine returned. */
-  returned: { irp: Address; driver: string; device: Address; status: number };
-  /** IoMarkIrpPending, or its inlined form seen when the dispatch routine returned. */
-  pended: { irp: Address; driver: string };
+  returned: { irp: Address; request?: number; driver: string; device: Address; status: number };
+  /** The dispatch routine returned STATUS_PENDING. By then the IRP may be completed, and its address in use again. */
+  pended: { irp: Address; request?: number; driver: string };
   'cancel-called': { irp: Address; routine?: Address };
   /** IoCompleteRequest, with the IRP's IoStatus at that moment. */
   completed: { irp: Address; driver?: string; status: number; information: bigint; priorityBoost: number };

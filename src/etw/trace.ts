@@ -62,6 +62,11 @@ export class Trace {
     if (body.type === 'irp-freed') this.#live.delete(body.irp);
     return request;
   }
+
+  /** The serial number of a live IRP, for an event that is told when the IRP may be gone. */
+  requestOf(irp: Address): number | undefined {
+    return this.#live.get(irp);
+  }
 }
 
 /** Keeps events as they come. Beyond `limit` it only counts, so that a long run cannot eat the host's memory. */

@@ -12,6 +12,7 @@ import { NO_MORE_IRP_STACK_LOCATIONS } from '../wdm/bugcheck.ts';
 import { IRP_MJ_DEVICE_CONTROL, IRP_MJ_FILE_SYSTEM_CONTROL } from '../wdm/constants.ts';
 import { BugCheck } from '../wdm/failures.ts';
 import { DEVICE_OBJECT, DRIVER_OBJECT, IO_STACK_LOCATION, IRP } from '../wdm/layouts.ts';
+import { STATUS_PENDING } from '../wdm/ntstatus.ts';
 import type { IoEnvironment } from './environment.ts';
 
 const METHOD_MASK = 3;
@@ -41,8 +42,11 @@ export class CallDriver {
     if (!trace.enabled) return yield* call32(routine, device, irp);
     const name = this.driverName(device);
     this.#dispatched(irp, device, name, routine);
+    const serial = trace.requestOf(irp);
+    const request = serial === undefined ? {} : { request: serial };
     const status = yield* call32(routine, device, irp);
-    trace.emit({ type: 'returned', irp, driver: name, device, status });
+    if (status === STATUS_PENDING) trace.emit({ type: 'pended', irp, ...request, driver: name });
+    trace.emit({ type: 'returned', irp, ...request, driver: name, device, status });
     return status;
   }
 

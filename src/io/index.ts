@@ -48,6 +48,7 @@ import { ShareAccess } from './share-access.ts';
 import { StartIo } from './start-io.ts';
 import { ThreadIrps } from './thread-irps.ts';
 import { Transfers } from './transfer/index.ts';
+import { UnloadSafeCompletion } from './unload-safe-completion.ts';
 import { WorkItems } from './work-item.ts';
 
 export { type DriverImage, DriverObjects, type LoadedDriver } from './driver-object.ts';
@@ -88,6 +89,7 @@ export class Io {
   readonly startIo: StartIo;
   readonly timers: IoTimers;
   readonly workItems: WorkItems;
+  readonly unloadSafe: UnloadSafeCompletion;
   /** Address of a completion routine whose context is an event to set. */
   readonly synchronousCompletion: Address;
   readonly #env: IoEnvironment;
@@ -120,6 +122,7 @@ export class Io {
       this.devices,
       options.register('IopInvalidDeviceRequest', args => this.#invalidDeviceRequest(args.address(1))),
     );
+    this.unloadSafe = new UnloadSafeCompletion(environment, options.register);
     this.synchronousCompletion = options.register('IopWakeForwarder', args => this.#wakeForwarder(args.address(2)));
     this.files = new FileObjects(environment, this);
     this.shareAccess = new ShareAccess(environment.memory);

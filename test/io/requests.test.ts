@@ -475,3 +475,96 @@ describe('IoCancelIrp', () => {
     });
   });
 });
+
+describe('what a request leaves behind', () => {
+  it('is nothing, with an MDL that a driver added to the IRP’s chain', () => {
+    const device: Probe = {
+      name: 'chain',
+      devices: [{ name: 'Chain', flags: wdm.DO_DIRECT_IO }],
+      dispatch: {
+        [IRP_MJ_WRITE]: ({ nt, irp, view }) => {
+          const block = nt.ExAllocatePoolWithTag(wdm.NonPagedPoolNx, 0x100, 0x1234);
+          const mdl = nt.IoAllocateMdl(block, 0x100, true, false, irp);
+          nt.MmBuildMdlForNonPagedPool(mdl);
+          expect(nt.memory.readPointer(view.MdlAddress)).toBe(mdl);
+          nt.ExFreePoolWithTag(block, 0x1234);
+          return undefined;
+        },
+      },
+    };
+    const machine = bootWith(probe(device));
+    const { app, handle, buffer } = open(machine, 'Chain');
+    app.WriteFile(handle, buffer, 8);
+    const before = machine.kernel.mm.usage();
+    expect(app.WriteFile(handle, buffer, 8).ok).toBe(true);
+    expect(machine.kernel.mm.usage()).toEqual(before);
+  });
+
+  it('keeps the file open: CLOSE comes after the last request, though the handle is closed before', () => {
+    const log: string[] = [];
+    let pending: { nt: Nt; irp: Address } | undefined;
+    const device: Probe = {
+      name: 'p',
+      devices: [{ name: 'Slow' }],
+      dispatch: {
+        [IRP_MJ_READ]: ({ nt, irp }) => {
+          nt.IoMarkIrpPending(irp);
+          pending = { nt, irp };
+          return nts.STATUS_PENDING;
+        },
+        *[IRP_MJ_DEVICE_CONTROL]() {
+          yield* complete(pending!.nt, pending!.irp, nts.STATUS_SUCCESS);
+          return undefined;
+        },
+      },
+    };
+    const machine = bootWith(probe(device, log));
+    const app = machine.createProcess();
+    const { handle } = app.CreateFile('\\\\.\\Slow', { flags: 0x4000_0000 });
+    const other = open(machine, 'Slow');
+    app.ReadFile(handle, app.alloc(0x1000), 16, app.alloc(0x1000));
+    app.CloseHandle(handle);
+    expect(log).toEqual(['p:CREATE', 'p:CREATE', 'p:READ', 'p:CLEANUP']);
+    other.app.DeviceIoControl(other.handle, 0x22_2000);
+    other.app.alloc(0x1000); // a system worker sends it
+    expect(log.slice(4)).toEqual(['p:CONTROL', 'p:CLOSE']);
+  });
+
+  it('is told with the request’s number, though the IRP is gone by then', () => {
+    const machine = bootWith(probe({ name: 'p', devices: [{ name: 'Dev' }] }));
+    const { app, handle, buffer } = open(machine, 'Dev');
+    const recorder = new Recorder(machine.trace);
+    app.DeviceIoControl(handle, 0x22_2000, buffer, 8, 0, 0);
+    const [created] = recorder.of('irp-created');
+    const [freed] = recorder.of('irp-freed');
+    const [returned] = recorder.of('returned');
+    expect(returned!.sequence).toBeGreaterThan(freed!.sequence);
+    expect(returned).toMatchObject({ request: created!.request, status: nts.STATUS_SUCCESS, driver: '\\Driver\\p' });
+  });
+});
+
+describe('IoSetCompletionRoutineEx', () => {
+  it('holds the device until the routine has returned', () => {
+    const counts: bigint[] = [];
+    const upper = filter('upper', 'Lower', function* ({ nt, irp, device }, lower) {
+      const references = () => nt.memory.readU64(device - 0x30);
+      counts.push(references());
+      const done = nt.routine('Done', ['D: ptr', 'Irp: ptr', 'Context: ptr'], 'ntstatus', (_device, _irp, context) => {
+        counts.push(references(), BigInt(context));
+        return nts.STATUS_SUCCESS;
+      });
+      nt.IoCopyCurrentIrpStackLocationToNext(irp);
+      expect(nt.IoSetCompletionRoutineEx(device, irp, done, 0x77, true, true, true)).toBe(nts.STATUS_SUCCESS);
+      const status = yield* nt.IofCallDriver(lower, irp);
+      counts.push(references());
+      return status;
+    });
+    const { app, handle, buffer } = open(
+      bootWith(probe({ name: 'lower', devices: [{ name: 'Lower' }] }), probe(upper)),
+      'Lower',
+    );
+    counts.length = 0;
+    expect(app.WriteFile(handle, buffer, 8).ok).toBe(true);
+    expect(counts).toEqual([1n, 2n, 0x77n, 1n]);
+  });
+});

@@ -118,6 +118,22 @@ export const callExports = [
   routine('IoCompleteRequest', ['Irp: ptr', 'PriorityBoost: u8'], 'void', DISPATCH, (k, irp, boost) =>
     k.io.completion.IofCompleteRequest(irp, boost),
   ),
+  routine(
+    'IoSetCompletionRoutineEx',
+    [
+      'DeviceObject: ptr',
+      'Irp: ptr',
+      'CompletionRoutine: ptr',
+      'Context: ptr',
+      'InvokeOnSuccess: bool',
+      'InvokeOnError: bool',
+      'InvokeOnCancel: bool',
+    ],
+    'ntstatus',
+    DISPATCH,
+    (k, device, irp, done, context, success, error, cancel) =>
+      k.io.unloadSafe.IoSetCompletionRoutineEx(device, irp, done, context, { success, error, cancel }),
+  ),
   routine('IoForwardIrpSynchronously', ['DeviceObject: ptr', 'Irp: ptr'], 'bool', PASSIVE, forwardSynchronously),
 ] as const;
 
