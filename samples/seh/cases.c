@@ -5,6 +5,7 @@
 
 #include "cases.h"
 #include "fault.h"
+#include "local-unwind.h"
 #include "seh.h"
 
 /* ntifs.h has them. */
@@ -398,6 +399,26 @@ static VOID BackTrace(PSEH_LOG Log)
     Mark(Log, (ULONG_PTR)Frames[1] > (ULONG_PTR)BackTrace1 && (ULONG_PTR)Frames[1] < (ULONG_PTR)BackTrace1 + 0x100);
 }
 
+static VOID LocalUnwind(PSEH_LOG Log)
+{
+    __try {
+        ReturnFromTry(Log);
+        Mark(Log, 3);
+    } __finally {
+        Mark(Log, 20 + AbnormalTermination());
+    }
+}
+
+static VOID LocalUnwindInUnwind(PSEH_LOG Log)
+{
+    __try {
+        GotoOutOfFinally(Log);
+        Mark(Log, 3);
+    } __except (Decline(Log, 1, EXCEPTION_EXECUTE_HANDLER)) {
+        Mark(Log, 99);
+    }
+}
+
 static VOID NullPointer(PSEH_LOG Log)
 {
     __try {
@@ -476,6 +497,8 @@ static const SEH_CASE Cases[] = {
     [SehTraps] = Traps,
     [SehBackTrace] = BackTrace,
     [SehLeave] = Leave,
+    [SehLocalUnwind] = LocalUnwind,
+    [SehLocalUnwindInUnwind] = LocalUnwindInUnwind,
     [SehNullPointer] = NullPointer,
     [SehKernelAddress] = KernelAddress,
     [SehRaisedIrql] = RaisedIrql,

@@ -32,6 +32,8 @@ enum {
     SehTraps,                   /* divide by zero, quotient overflow, ud2, int 3, #GP: their codes */
     SehBackTrace,               /* RtlCaptureStackBackTrace through three functions */
     SehLeave,                   /* __leave runs the __finally as a normal way out */
+    SehLocalUnwind,             /* return inside a __try, as MSVC compiles it: _local_unwind */
+    SehLocalUnwindInUnwind,     /* goto out of a __finally that an unwind runs: the unwind ends there */
     SehCaseCount,
     /* These do not come back. */
     SehNullPointer = 100,       /* nobody handles it */

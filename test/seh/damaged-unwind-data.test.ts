@@ -8,7 +8,7 @@ import { type PeImage, parsePe } from '../../src/pe/index.ts';
 import { Random } from '../support/random.ts';
 import { runCase, SEH } from './machine.ts';
 
-const CASES = 18;
+const CASES = 20;
 const RUNS = 50;
 
 /** The file range that holds every UNWIND_INFO and scope table. */

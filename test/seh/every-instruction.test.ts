@@ -60,7 +60,7 @@ function watchEveryInstruction(number: number) {
   return { checked, wrong: [...wrong] };
 }
 
-test.each(Array.from({ length: 18 }, (_, number) => number))('case %i', number => {
+test.each(Array.from({ length: 20 }, (_, number) => number))('case %i', number => {
   const { checked, wrong } = watchEveryInstruction(number);
   expect(wrong).toEqual([]);
   expect(checked).toBeGreaterThan(50);

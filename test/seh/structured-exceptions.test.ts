@@ -31,6 +31,8 @@ const CASES: readonly (readonly [name: string, log: readonly number[]])[] = [
   ['traps and their codes', [ntstatus.STATUS_INTEGER_DIVIDE_BY_ZERO, ntstatus.STATUS_INTEGER_OVERFLOW, ntstatus.STATUS_ILLEGAL_INSTRUCTION, ntstatus.STATUS_BREAKPOINT, AV]],
   ['RtlCaptureStackBackTrace', [3, 1, 1]],
   ['__leave is a normal way out', [1, 10, 2]],
+  ['_local_unwind runs the __finally and lands in the same function', [11, 2, 3, 20]],
+  ['_local_unwind out of a __finally ends the unwind that runs it', [1, 11, 2, 3]],
 ]; // biome-ignore format: a table
 
 test.each(CASES.map(([name, log], number) => [name, number, log] as const))('%s', (_, number, log) => {
