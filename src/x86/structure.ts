@@ -135,7 +135,8 @@ class Structurer {
       if (inside.has(n)) continue;
       for (const to of this.#successors(n)) if (inside.has(to)) found.add(to);
     }
-    return [...found].sort((a, b) => a - b);
+    // A cycle that nothing leads to is laid out as if entered at its first node.
+    return found.size > 0 ? [...found].sort((a, b) => a - b) : component.slice(0, 1);
   }
 
   #component(component: readonly number[], entries: readonly number[]): void {
