@@ -5,7 +5,12 @@ import { IRP, MDL } from '../../wdm/layouts.ts';
 import * as status from '../../wdm/ntstatus.ts';
 import { KernelMode, UserMode } from '../access.ts';
 import type { MemoryManager } from '../memory-manager.ts';
-import { NtFreeVirtualMemory, NtProtectVirtualMemory, queryRegion } from '../process/virtual-memory-services.ts';
+import {
+  NtAllocateVirtualMemory,
+  NtFreeVirtualMemory,
+  NtProtectVirtualMemory,
+  queryRegion,
+} from '../process/virtual-memory-services.ts';
 
 const { IoReadAccess, IoWriteAccess, NormalPagePriority: NORMAL } = wdm;
 const setUp = (options = {}) => {
@@ -468,6 +473,62 @@ describe('no leak', () => {
       mm.IoFreeMdl(at);
     }
     expect(mm.usage()).toEqual(before);
+    mm.pfn.verify();
+  });
+
+  it('over random allocations, protections and frees while pages are locked and mapped, up to the process’s end', () => {
+    const mm = boot();
+    mm.destroyAddressSpace(mm.createAddressSpace());
+    let x = 3;
+    const random = (n: number) => {
+      x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
+      return (x >>> 8) % n;
+    };
+    const pick = <T>(values: readonly T[]) => values[random(values.length)]!;
+    const before = mm.usage();
+    for (let round = 0; round < 8; round++) {
+      const space = mm.createAddressSpace();
+      mm.attach(space);
+      const base = 0x4000_0000;
+      const live: { at: number; locked: boolean }[] = [];
+      const address = () => base + random(0x40) * 0x1000 + random(3);
+      const size = () => random(0x9000);
+      const protections = [
+        wdm.PAGE_NOACCESS,
+        wdm.PAGE_READONLY,
+        wdm.PAGE_READWRITE,
+        wdm.PAGE_READWRITE | wdm.PAGE_GUARD,
+      ];
+      const steps = [
+        () => NtAllocateVirtualMemory(space, address(), 0, size(), pick([0x1000, 0x2000, 0x3000]), wdm.PAGE_READWRITE),
+        () => NtFreeVirtualMemory(space, address(), pick([0, size()]), pick([wdm.MEM_DECOMMIT, wdm.MEM_RELEASE])),
+        () => NtProtectVirtualMemory(space, address(), size(), pick(protections)),
+        () => failure(() => space.memory.fill(address(), size(), random(256))),
+        () => {
+          const at = mm.IoAllocateMdl(address(), size(), false, false, 0);
+          const locked = failure(() => mm.MmProbeAndLockPages(at, random(2), random(2))) === 'none';
+          if (locked && random(2)) mm.MmMapLockedPagesSpecifyCache(at, KernelMode, 1, 0, 0, NORMAL);
+          live.push({ at, locked });
+        },
+        () => {
+          const [entry] = live.splice(random(Math.max(live.length, 1)), 1);
+          if (entry?.locked) mm.MmUnlockPages(entry.at);
+          if (entry) mm.IoFreeMdl(entry.at);
+        },
+      ];
+      for (let i = 0; i < 1500; i++) pick(steps)();
+      const holds = space.lockedPages > 0;
+      if (holds) expect(failure(() => mm.destroyAddressSpace(space))).toEqual(['stop', 0x76, 0]);
+      mm.pfn.verify();
+      for (const { at, locked } of live) {
+        if (locked) mm.MmUnlockPages(at);
+        mm.IoFreeMdl(at);
+      }
+      expect(space.lockedPages).toBe(0);
+      mm.destroyAddressSpace(space);
+      expect(mm.usage()).toEqual(before);
+    }
+    expect(mm.committedPages).toBe(0);
     mm.pfn.verify();
   });
 
