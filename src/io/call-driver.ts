@@ -7,11 +7,12 @@
  */
 import { call32, type Routine } from '../ke/routine.ts';
 import { readUnicodeString } from '../ob/index.ts';
-import { type Address, fromAddress } from '../wdm/address.ts';
+import { type Address, formatAddress, fromAddress } from '../wdm/address.ts';
 import { NO_MORE_IRP_STACK_LOCATIONS } from '../wdm/bugcheck.ts';
 import { IRP_MJ_DEVICE_CONTROL, IRP_MJ_FILE_SYSTEM_CONTROL } from '../wdm/constants.ts';
 import { BugCheck } from '../wdm/failures.ts';
 import { DEVICE_OBJECT, DRIVER_OBJECT, IO_STACK_LOCATION, IRP } from '../wdm/layouts.ts';
+import { PageFault } from '../wdm/memory.ts';
 import { STATUS_PENDING } from '../wdm/ntstatus.ts';
 import type { IoEnvironment } from './environment.ts';
 
@@ -50,11 +51,16 @@ export class CallDriver {
     return status;
   }
 
-  /** DRIVER_OBJECT.DriverName of the device's driver. */
+  /** DRIVER_OBJECT.DriverName of the device's driver, for events: a driver that has spoilt it is named by its address. */
   driverName(device: Address): string {
     const { memory } = this.#env;
-    const driver = DRIVER_OBJECT.at(memory, DEVICE_OBJECT.at(memory, device).DriverObject);
-    return readUnicodeString(memory, driver.DriverName.address);
+    try {
+      const driver = DRIVER_OBJECT.at(memory, DEVICE_OBJECT.at(memory, device).DriverObject);
+      return readUnicodeString(memory, driver.DriverName.address);
+    } catch (error) {
+      if (!(error instanceof PageFault)) throw error;
+      return `(device ${formatAddress(device)})`;
+    }
   }
 
   #dispatched(irp: Address, device: Address, driver: string, routine: Address): void {

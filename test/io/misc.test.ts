@@ -65,13 +65,12 @@ describe('small routines of the I/O manager', () => {
       // Two entries, "A" without a value and "B" with one byte.
       const good = [12, 0, 0, 0, 0, 1, 0, 0, 0x41, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0x42, 0, 7];
       nt.memory.writeBytes(at, new Uint8Array(good));
-      expect(nt.IoCheckEaBufferValidity(at, good.length, offset)).toBe(nts.STATUS_SUCCESS);
-      expect(nt.IoCheckEaBufferValidity(at, good.length - 1, offset)).toBe(nts.STATUS_EA_LIST_INCONSISTENT);
+      expect(yield* nt.IoCheckEaBufferValidity(at, good.length, offset)).toBe(nts.STATUS_SUCCESS);
+      expect(yield* nt.IoCheckEaBufferValidity(at, good.length - 1, offset)).toBe(nts.STATUS_EA_LIST_INCONSISTENT);
       expect(nt.memory.readU32(offset)).toBe(12);
       nt.memory.writeU32(at, 13);
-      expect(nt.IoCheckEaBufferValidity(at, good.length, offset)).toBe(nts.STATUS_EA_LIST_INCONSISTENT);
+      expect(yield* nt.IoCheckEaBufferValidity(at, good.length, offset)).toBe(nts.STATUS_EA_LIST_INCONSISTENT);
       expect(nt.memory.readU32(offset)).toBe(0);
-      yield checkpoint;
     });
   });
 });

@@ -62,7 +62,8 @@ export const questionExports = [
     ['EaBuffer: ptr', 'EaLength: u32', 'ErrorOffset: ptr'],
     'ntstatus',
     PASSIVE,
-    (k, buffer, length, errorOffset) => {
+    function* (k, buffer, length, errorOffset) {
+      yield* k.mm.touch(buffer, length, 'read');
       const { status, offset } = checkEaBuffer(k.memory.readBytes(buffer, length));
       k.memory.writeU32(errorOffset, NT_SUCCESS(status) ? 0 : offset);
       return status;

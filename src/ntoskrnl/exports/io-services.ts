@@ -1,5 +1,6 @@
 /** The I/O manager's system services, in their Nt and Zw forms. */
 import * as wdm from '../../wdm/constants.ts';
+import { Unsupported } from '../../wdm/failures.ts';
 import { type IrqlRange, routine } from '../export.ts';
 import { zw } from '../services.ts';
 
@@ -49,6 +50,70 @@ const NtCreateFile = routine(
       eaBuffer,
       eaLength,
     }),
+);
+
+const IO_NO_PARAMETER_CHECKING = 0x100;
+
+/** NtCreateFile for a driver that says itself whether the caller is trusted. */
+const IoCreateFile = routine(
+  'IoCreateFile',
+  [
+    'FileHandle: ptr',
+    'DesiredAccess: u32',
+    'ObjectAttributes: ptr',
+    'IoStatusBlock: ptr',
+    'AllocationSize: ptr',
+    'FileAttributes: u32',
+    'ShareAccess: u32',
+    'Disposition: u32',
+    'CreateOptions: u32',
+    'EaBuffer: ptr',
+    'EaLength: u32',
+    'CreateFileType: u32',
+    'InternalParameters: ptr',
+    'Options: u32',
+  ],
+  'ntstatus',
+  PASSIVE,
+  function* (
+    k,
+    handleAt,
+    desiredAccess,
+    objectAttributes,
+    statusBlock,
+    allocationSize,
+    fileAttributes,
+    shareAccess,
+    disposition,
+    options,
+    eaBuffer,
+    eaLength,
+    type,
+    _parameters,
+    flags,
+  ) {
+    if (type !== 0) throw new Unsupported(`IoCreateFile for a ${type === 1 ? 'named pipe' : 'mailslot'}`);
+    const thread = k.ke.currentThread;
+    const before = thread.previousMode;
+    if (flags & IO_NO_PARAMETER_CHECKING) thread.previousMode = wdm.KernelMode;
+    try {
+      return yield* k.io.create.NtCreateFile({
+        handleAt,
+        desiredAccess,
+        objectAttributes,
+        statusBlock,
+        allocationSize,
+        fileAttributes,
+        shareAccess,
+        disposition,
+        options,
+        eaBuffer,
+        eaLength,
+      });
+    } finally {
+      thread.previousMode = before;
+    }
+  },
 );
 
 const NtOpenFile = routine(
@@ -204,6 +269,7 @@ const NtCancelIoFile = routine(
 export const fileServices = [
   NtCreateFile,
   zw(NtCreateFile),
+  IoCreateFile,
   NtOpenFile,
   zw(NtOpenFile),
   NtReadFile,
