@@ -13,6 +13,7 @@ import { readInput } from '../src/cli/files.ts';
 import type { Report } from '../src/cli/report/model.ts';
 import { renderReport } from '../src/cli/report/render.ts';
 import { parseTrace } from '../src/etw/index.ts';
+import { STATUS_INVALID_DEVICE_REQUEST } from '../src/wdm/ntstatus.ts';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const TRANSFER = here('../samples/transfer/transfer.sys');
@@ -161,8 +162,12 @@ describe('check on a driver that cannot be checked', () => {
     expect(messages(faulty('entry-stops'), 'bug-check')[0]).toMatch(/DriverEntry/);
   });
 
-  it('accepts a driver without DriverUnload', () => {
-    expect(faulty('stays').notes.join('\n')).toContain('no DriverUnload');
+  it('accepts a driver without DriverUnload, and sends a code that it was given', () => {
+    const report = faulty('stays', [0x222ffc]);
+    expect(report.notes.join('\n')).toContain('no DriverUnload');
+    expect(report.ioctls.find(({ code }) => code === 0x222ffc)).toMatchObject({ origin: 'given' });
+    const given = report.requests.filter(({ ioControlCode }) => ioControlCode === 0x222ffc);
+    expect(new Set(given.map(({ status }) => status))).toEqual(new Set([STATUS_INVALID_DEVICE_REQUEST]));
   });
 });
 

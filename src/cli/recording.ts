@@ -3,8 +3,9 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import * as decoder from 'iced-x86';
-import { Recorder } from '../etw/index.ts';
+import type { Recorder } from '../etw/index.ts';
 import * as api from '../index.ts';
+import { record } from './record.ts';
 
 export * from '../index.ts';
 
@@ -20,7 +21,7 @@ export const recording = new AsyncLocalStorage<RecordedMachine[]>();
 export class Machine extends api.Machine {
   constructor(options: api.MachineOptions) {
     super(options);
-    recording.getStore()?.push({ machine: this, recorder: new Recorder(this.trace) });
+    recording.getStore()?.push({ machine: this, recorder: record(this) });
   }
 }
 

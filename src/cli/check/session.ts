@@ -5,7 +5,7 @@
  * why this machine is over; whoever drives the session then makes the next one, with the same configuration.
  */
 import * as iced from 'iced-x86';
-import { Recorder, type TraceEvent } from '../../etw/index.ts';
+import type { Recorder, TraceEvent } from '../../etw/index.ts';
 import { type Driver, type DriverLoad, Machine } from '../../machine.ts';
 import type { Address } from '../../wdm/address.ts';
 import { BugCheck, Hang, Unsupported } from '../../wdm/failures.ts';
@@ -14,6 +14,7 @@ import { NT_SUCCESS, STATUS_PENDING } from '../../wdm/ntstatus.ts';
 import { FILE_FLAG_OVERLAPPED, OVERLAPPED, type Process, WAIT_OBJECT_0 } from '../../win32/index.ts';
 import { type DeviceLink, devicesOf, linksOf } from '../devices.ts';
 import type { InputFile } from '../files.ts';
+import { record } from '../record.ts';
 import type { DeviceReport } from '../report/model.ts';
 import { inputBytes, type PlannedRequest } from './plan.ts';
 
@@ -42,7 +43,7 @@ export class Session {
   constructor(number: number, seed: number, processorTime: number) {
     this.number = number;
     this.machine = new Machine({ decoder: iced, seed, limits: { processorTime } });
-    this.#recorder = new Recorder(this.machine.trace);
+    this.#recorder = record(this.machine);
     this.#app = this.machine.createProcess('check.exe');
   }
 
