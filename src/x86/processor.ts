@@ -367,9 +367,7 @@ export class Processor {
   #missStore(region: number, siteNumber: number): void {
     const site = this.#arrive(region, siteNumber);
     const address = this.#missAddress();
-    const host = this.#slow.direct(address, site.size, 'write');
-    if (host < 0) this.#slow.write(address, site.size, SCRATCH);
-    else this.#ram.u8.copyWithin(host, SCRATCH, SCRATCH + site.size);
+    this.#slow.write(address, site.size, SCRATCH);
     this.#pending = 0;
   }
 

@@ -47,16 +47,27 @@ export class SlowAccess {
     this.#events = events;
   }
 
-  /** The host offset of an access that one frame serves and nobody watches, else -1. Faults. */
+  /**
+   * The host offset of an access that one frame serves, else -1: it crosses pages, is a device's, writes code, or is a
+   * write that somebody watches. Faults. Observers of a read have been told.
+   */
   direct(address: Address, size: number, access: 'read' | 'write'): number {
-    const hit = this.#tlb.lookup(address, size, access === 'write');
+    const write = access === 'write';
+    const hit = this.#tlb.lookup(address, size, write);
     if (hit >= 0) return hit;
     if (address === NON_CANONICAL) this.#events.fault(13, 0, NON_CANONICAL);
-    if (address - pageOf(address) > PAGE_SIZE - size) return -1;
+    const page = pageOf(address);
+    if (address - page > PAGE_SIZE - size) return -1;
     const at = this.#probe(address, access);
     const { watches } = this.#ram;
     const frame = (at - RAM_BASE) >>> PAGE_SHIFT;
-    return watches.observers(pageOf(address), frame) || (access === 'write' && watches.codeFrames[frame]) ? -1 : at;
+    const observers = watches.observers(page, frame);
+    if (!observers) return write && watches.codeFrames[frame] ? -1 : at;
+    if (write || deviceOf(observers)) return -1;
+    this.#events.observe();
+    const seen = { address, size, access, user: false, value: undefined };
+    for (const observer of observers) observer.access?.(seen);
+    return at;
   }
 
   /** Copies guest memory to an offset in the WebAssembly memory. */
@@ -76,6 +87,7 @@ export class SlowAccess {
 
   /** Copies from an offset in the WebAssembly memory to guest memory. */
   write(address: Address, size: number, from: number): void {
+    if (this.#writeWithinPage(address, size, from)) return;
     const pieces = this.#pieces(address, size, 'write');
     this.#codeWrites(pieces);
     this.#tell(pieces, 'write', size, from);
@@ -86,6 +98,29 @@ export class SlowAccess {
       else this.#ram.u8.copyWithin(piece.at, from + done, from + done + piece.size);
       done += piece.size;
     }
+  }
+
+  /** The ordinary write: one page, no device, no translated code. False if it is not. */
+  #writeWithinPage(address: Address, size: number, from: number): boolean {
+    const page = pageOf(address);
+    if (size > 8 || address === NON_CANONICAL || address - page > PAGE_SIZE - size) return false;
+    const at = this.#probe(address, 'write');
+    const { watches, view } = this.#ram;
+    const frame = (at - RAM_BASE) >>> PAGE_SHIFT;
+    if (watches.codeFrames[frame]) return false;
+    const observers = watches.observers(page, frame);
+    if (observers) {
+      if (deviceOf(observers)) return false;
+      this.#events.observe();
+      const seen = { address, size, access: 'write', user: false, value: this.#value(from, size) } as const;
+      for (const observer of observers) observer.access?.(seen);
+    }
+    if (size === 8) {
+      view.setUint32(at, view.getUint32(from, true), true);
+      view.setUint32(at + 4, view.getUint32(from + 4, true), true);
+    } else if (size === 4) view.setUint32(at, view.getUint32(from, true), true);
+    else this.#ram.u8.copyWithin(at, from, from + size);
+    return true;
   }
 
   /** Faults unless every byte may be accessed. */
@@ -198,5 +233,6 @@ export class SlowAccess {
 }
 
 function deviceOf(observers: readonly PageObserver[] | undefined): DeviceRegisters | undefined {
-  return observers?.find(o => o.device)?.device;
+  if (observers) for (const { device } of observers) if (device) return device;
+  return undefined;
 }
