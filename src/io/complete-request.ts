@@ -164,7 +164,8 @@ export class CompleteRequest {
     const { ke } = this.#env;
     const thread = irp.Tail.Overlay.Thread;
     if (thread === 0) return;
-    if (thread === ke.currentThread.object && ke.irql === PASSIVE_LEVEL) {
+    const { object, apcsHeldOff } = ke.currentThread;
+    if (thread === object && ke.irql === PASSIVE_LEVEL && !apcsHeldOff) {
       ke.KeRaiseIrql(APC_LEVEL);
       yield* this.finish(irp);
       yield* ke.KeLowerIrql(PASSIVE_LEVEL);

@@ -18,6 +18,8 @@ export interface IoThread {
   readonly object: Address;
   readonly process: { readonly object: Address; readonly id: number };
   previousMode: number;
+  /** Special kernel APCs wait: it is inside a guarded region. */
+  readonly apcsHeldOff: boolean;
 }
 
 /** Threads, events and IRQL. */

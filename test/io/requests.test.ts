@@ -568,3 +568,29 @@ describe('IoSetCompletionRoutineEx', () => {
     expect(counts).toEqual([1n, 2n, 0x77n, 1n]);
   });
 });
+
+describe('a special kernel APC', () => {
+  it('finishes a request in its own thread only when the guarded region has been left', () => {
+    const lengths: number[] = [];
+    const device: Probe = {
+      name: 'p',
+      devices: [{ name: 'Guarded', flags: wdm.DO_BUFFERED_IO }],
+      dispatch: {
+        *[IRP_MJ_DEVICE_CONTROL]({ nt, irp, view }) {
+          const user = view.UserBuffer;
+          nt.memory.writeU32(view.AssociatedIrp.SystemBuffer, 0x55);
+          nt.KeEnterGuardedRegion();
+          yield* complete(nt, irp, nts.STATUS_SUCCESS, 4);
+          lengths.push(nt.memory.readU32(user));
+          yield* nt.KeLeaveGuardedRegion();
+          lengths.push(nt.memory.readU32(user));
+          return nts.STATUS_SUCCESS;
+        },
+      },
+    };
+    const { app, handle, buffer } = open(bootWith(probe(device)), 'Guarded');
+    app.memory.writeU32(buffer, 0x11);
+    expect(app.DeviceIoControl(handle, 0x22_2000, 0, 0, buffer, 4)).toMatchObject({ ok: true, bytes: 4 });
+    expect(lengths).toEqual([0x11, 0x55]);
+  });
+});
