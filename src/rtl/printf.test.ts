@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { KernelMemory } from '../../test/support/kernel-memory.ts';
+import { Random } from '../../test/support/random.ts';
 import { type Address, fromAddress } from '../wdm/address.ts';
 import { PageFault } from '../wdm/memory.ts';
 import { format, vaList } from './printf.ts';
@@ -111,6 +112,28 @@ describe('hostile formats', () => {
     const { kernel, slots } = setUp();
     const { units, truncated } = format(kernel.memory, kernel.narrow('%2147483647d'), slots([1]), 1, 100);
     expect([units.length, truncated]).toEqual([100, true]);
+  });
+
+  test('ten thousand random ones end in text or in a fault', () => {
+    const random = new Random(2);
+    const kernel = new KernelMemory(1);
+    const at = kernel.room(64);
+    const pointers = [kernel.narrow('abc'), kernel.unicode('abc'), kernel.end - 1, 0, 0x1000, -0x1000].map(fromAddress);
+    const pieces = [...'%%%%%%dsSZwlhI64I32pxXcCn*.-+ #0123456789zj\x80a'];
+    let texts = 0;
+    for (let i = 0; i < 10_000; i++) {
+      const bytes = Array.from({ length: random.below(20) }, () => random.pick(pieces).charCodeAt(0));
+      kernel.memory.writeBytes(at, Uint8Array.from([...bytes, 0, 0, 0]));
+      const next = () => (random.oneIn(3) ? BigInt(random.u32()) << BigInt(random.below(33)) : random.pick(pointers));
+      try {
+        const { units } = format(kernel.memory, at, { next }, random.oneIn(2) ? 1 : 2, 200);
+        expect(units.length).toBeLessThanOrEqual(200);
+        texts++;
+      } catch (error) {
+        if (!(error instanceof PageFault)) throw error;
+      }
+    }
+    expect(texts).toBeGreaterThan(1000);
   });
 
   test('exactly the limit is not truncated', () => {
