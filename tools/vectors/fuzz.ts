@@ -1,19 +1,30 @@
 /**
  * Random instructions on the real processor and on ours, side by side, with nothing recorded.
  *
- *   npx jiti tools/vectors/fuzz.ts [--count N] [--seed S] [--form REGEX] [--sequences] [--show N]
+ *   npx jiti tools/vectors/fuzz.ts [--count N] [--seed S] [--form REGEX] [--sequences | --bytes] [--show N]
  *
  * Runs at least N cases (default 100,000) and prints every mismatch (at most --show of them, default 20; one a form).
  * Exit code 0: none.
  */
 import { parseArgs } from 'node:util';
+import { Code } from 'iced-x86';
 import { Unsupported } from '../../src/wdm/failures.ts';
 import { describeState, differences } from './compare.ts';
 import { normalize } from './digest.ts';
 import { provedForms } from './forms.ts';
 import { SLOTS } from './layout.ts';
 import { NativeProcessor } from './native.ts';
-import { codeArea, decodeAll, type Entry, hex, planForm, planSequence, sequenceForms, statesRandom } from './plan.ts';
+import {
+  codeArea,
+  decodeAll,
+  type Entry,
+  hex,
+  planBytes,
+  planForm,
+  planSequence,
+  sequenceForms,
+  statesRandom,
+} from './plan.ts';
 import { Random } from './random.ts';
 import { StateGenerator } from './state.ts';
 import { TranslatedProcessor } from './translated.ts';
@@ -24,12 +35,14 @@ const { values } = parseArgs({
     seed: { type: 'string', default: 'fuzz' },
     form: { type: 'string', default: '.' },
     sequences: { type: 'boolean', default: false },
+    bytes: { type: 'boolean', default: false },
     show: { type: 'string', default: '20' },
   },
 });
 const count = Number(values.count);
 const chosen = new RegExp(values.form);
 const forms = (values.sequences ? sequenceForms() : provedForms()).filter(form => chosen.test(form.name));
+const proved = new Set(forms.map(form => form.code));
 const show = Number(values.show);
 using native = new NativeProcessor();
 
@@ -86,6 +99,14 @@ function plan(seed: string): Entry[] {
   if (values.sequences) {
     while (entries.length < 1000)
       entries.push({ name: 'sequence', code: planSequence(forms, random, entries.length), states: 10 });
+    return entries;
+  }
+  if (values.bytes) {
+    while (entries.length < 2000) {
+      const code = planBytes(proved, random, entries.length);
+      const [instruction] = decodeAll(code, entries.length);
+      entries.push({ name: instruction!.isInvalid ? 'no instruction' : Code[instruction!.code]!, code, states: 6 });
+    }
     return entries;
   }
   const list = [...forms].sort(() => 0.5 - random.below(2));

@@ -3,6 +3,8 @@
  * what single ones cannot: flags and registers handed from one to the next within translated code.
  */
 import {
+  type Code,
+  FlowControl,
   type Instruction,
   InstructionInfoFactory,
   Mnemonic,
@@ -107,6 +109,35 @@ export function planSequence(forms: readonly Form[], random: Random, slot: numbe
   return Uint8Array.from(bytes);
 }
 
+const PREFIXES = [0x66, 0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x2e, 0x36, 0x3e, 0x26, 0x64, 0x65];
+const MAPS: readonly (readonly number[])[] = [[], [], [0x0f], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]];
+const LONGEST = 15;
+
+/**
+ * Random bytes that are a proved form, in whatever strange encoding, or no instruction at all (which must be #UD).
+ * What is no instruction takes all fifteen bytes; what follows it is never reached.
+ */
+export function planBytes(proved: ReadonlySet<Code>, random: Random, slot: number): Uint8Array {
+  const start = CODE + slot * SLOT_BYTES + SLOT_ENTRY;
+  for (;;) {
+    const head: number[] = [];
+    while (random.chance(35)) head.push(random.pick(PREFIXES));
+    if (random.chance(50)) head.push(0x40 | random.below(16));
+    head.push(...random.pick(MAPS));
+    const code = Uint8Array.from({ length: LONGEST }, (_, i) => head[i] ?? random.below(256));
+    const instruction = decodeOne(code, start);
+    const { isInvalid, length } = instruction;
+    const wanted = isInvalid ? random.chance(10) : proved.has(instruction.code) && !isBranch(instruction);
+    instruction.free();
+    if (wanted) return isInvalid ? code : code.subarray(0, length);
+  }
+}
+
+/** A branch to a random place may end anywhere; with an operand-size prefix Intel and AMD differ, too. */
+function isBranch({ flowControl }: Instruction): boolean {
+  return flowControl !== FlowControl.Next && flowControl !== FlowControl.Exception;
+}
+
 /** R15 is the base of the sequence's memory. */
 const RESERVED = new Set<Register>([Register.R15]);
 
@@ -135,7 +166,11 @@ export function codeArea(codes: readonly Uint8Array[]): Uint8Array {
 export function decodeAll(code: Uint8Array, slot: number): Instruction[] {
   const start = CODE + slot * SLOT_BYTES + SLOT_ENTRY;
   const list: Instruction[] = [];
-  for (let at = 0; at < code.length; at += list.at(-1)!.length) list.push(decodeOne(code.subarray(at), start + at));
+  for (let at = 0; at < code.length; ) {
+    const instruction = decodeOne(code.subarray(at), start + at);
+    list.push(instruction);
+    at += instruction.isInvalid ? code.length : instruction.length;
+  }
   return list;
 }
 

@@ -66,7 +66,7 @@ export class StateGenerator {
     for (let at = 0; at < code.length; ) {
       const instruction = decodeOne(code.subarray(at), this.#rip + at);
       this.#parts.push(takeApart(instruction));
-      at += instruction.length;
+      at += instruction.isInvalid ? code.length : instruction.length;
     }
     this.#floating = this.#parts.some(part => part.floating);
     this.#sequence = this.#parts.length > 1;

@@ -193,7 +193,8 @@ const cmps: StringOperation = {
   destination: true,
   step(cpu, i, source, destination) {
     const { size } = i.string;
-    // A Zen 4 touches the second operand first, as its faults show.
+    // Which operand faults first is not architectural. A Zen 4's second does, except for the fast repe cmpsb.
+    if (i.rep && size === 1) cpu.check(source, size, 'read');
     const b = cpu.read(destination, size);
     return compare(cpu, i, cpu.read(source, size), b);
   },

@@ -211,8 +211,9 @@ const writeControl: Helper = (cpu, i) => {
   const to = i.operands[0];
   const name = to?.kind === 'other' ? to.name : '';
   const value = readOperand(cpu, i, 1, 8);
-  if (name === 'CR3') {
-    cpu.setRoot(Number((value >> 12n) & 0xfff_ffffn));
+  if (name === 'CR3' && value >> 12n === BigInt(cpu.root)) {
+    // The same address space once more: its user half's translations are forgotten.
+    cpu.setRoot(cpu.root);
     return LEAVE.go;
   }
   const unchanged: Record<string, bigint> = { CR0, CR4, DR7: 0x400n, DR6: 0xffff_0ff0n };
@@ -379,13 +380,15 @@ export const enter: Helper = (cpu, i) => {
   const pushes = level + 1;
   for (let n = 1; n < level; n++) cpu.check(above(n), 8, 'read');
   for (let n = 1; n <= pushes; n++) cpu.check(pushed(n), 8, 'write');
+  // The end of the new frame must be writable, although nothing is written there (SDM volume 2A, ENTER, #PF).
+  const bottom = (pushed(pushes) - bytes) & maskOf(8);
+  cpu.check(bottom, 1, 'write');
   // One after the other: a frame pointer that is read may be one that has just been pushed.
   cpu.write(pushed(1), 8, rbp);
   for (let n = 1; n < level; n++) cpu.write(pushed(n + 1), 8, cpu.read(above(n), 8));
   if (level > 0) cpu.write(pushed(pushes), 8, frame);
-  const bottom = pushed(pushes);
   registers.setGpr(GPR.RBP, frame);
-  registers.setGpr(GPR.RSP, bottom - bytes);
+  registers.setGpr(GPR.RSP, bottom);
   return STAY;
 };
 
