@@ -165,6 +165,7 @@ export function parseFunctionTable(image: Bytes, directory: Directory | undefine
   const table = new Uint32Array(bytes.slice().buffer);
   for (let i = 0; i < table.length; i += 3) {
     const [begin, end, previous] = [table[i]!, table[i + 1]!, i === 0 ? 0 : table[i - 3]!];
+    if (begin === 0 && end === 0) return table.slice(0, i); // what a linker reserved and did not use
     if (begin < previous || begin > end || end > image.length) {
       throw damaged(`its exception directory is out of order at entry ${i / 3}`);
     }

@@ -104,6 +104,40 @@ describe('with TypeScript on the stack', () => {
     expect(log).toEqual([11, BUSY]);
   });
 
+  test('C handles what a TypeScript routine raises between two calls of its own', () => {
+    const machine = bootSeh();
+    const address = sehExport(machine, 'SehGuard');
+    const run = sehExport(machine, 'SehRun');
+    const log = asDriver(machine, function* (nt) {
+      const raise = nt.routine('Raise', ['Context: ptr'], 'void', function* () {
+        yield* call32(run, 4, nt.alloca(260));
+        nt.ExRaiseStatus(BUSY);
+      });
+      return yield* guard(nt, address, raise);
+    });
+    expect(log).toEqual([11, BUSY]);
+  });
+
+  test('a handler in TypeScript may raise again', () => {
+    const machine = bootSeh();
+    const address = sehExport(machine, 'SehGuard');
+    const run = sehExport(machine, 'SehRun');
+    const log = asDriver(machine, function* (nt) {
+      const raise = nt.routine('Raise', ['Context: ptr'], 'void', function* () {
+        yield* nt.tryExcept(
+          () => call32(run, 100, nt.alloca(260)),
+          () => 1,
+          ({ status }) => {
+            nt.ExRaiseStatus(status === AV ? NOT_READY : BUSY);
+            return answer(0);
+          },
+        );
+      });
+      return yield* guard(nt, address, raise);
+    });
+    expect(log).toEqual([11, NOT_READY]);
+  });
+
   test('C handles what a TypeScript routine touches', () => {
     const machine = bootSeh();
     const address = sehExport(machine, 'SehGuard');
