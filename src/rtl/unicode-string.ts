@@ -220,6 +220,8 @@ export function deliver(
   if (needed > 0xffff) return STATUS_INVALID_PARAMETER_2;
   let { Buffer, MaximumLength } = UNICODE_STRING.at(memory, destination);
   if (allocate) {
+    // Written to before memory is taken: if the page is missing it is missed now, and not with memory in hand.
+    memory.writeU16(destination, memory.readU16(destination));
     Buffer = allocate(needed);
     if (Buffer === 0) return STATUS_NO_MEMORY;
     MaximumLength = needed;

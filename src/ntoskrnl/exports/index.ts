@@ -1,4 +1,5 @@
 /** Every export of ntoskrnl.exe and HAL.dll. */
+import * as bitmap from './bitmap.ts';
 import * as crt from './crt.ts';
 import * as exPool from './ex-pool.ts';
 import * as exSync from './ex-sync.ts';
@@ -36,6 +37,7 @@ const FAMILIES = [
   virtualMemory,
   exPool,
   rtl,
+  bitmap,
   crt,
   printf,
   version,
