@@ -60,10 +60,10 @@ export class Tlb {
 
   /** After a change of the page's entry in the page tables. */
   invalidate(address: Address): void {
-    for (const table of [TLB_READ, TLB_WRITE]) {
-      const entry = table + indexOf(address);
-      if (this.#holds(entry, pageOf(address))) this.#clear(entry);
-    }
+    const index = indexOf(address);
+    const page = pageOf(address);
+    if (this.#holds(TLB_READ + index, page)) this.#clear(TLB_READ + index);
+    if (this.#holds(TLB_WRITE + index, page)) this.#clear(TLB_WRITE + index);
   }
 
   /** Empties every entry that leads to the frame, of both tables or of that for writes. */

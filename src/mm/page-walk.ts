@@ -26,7 +26,7 @@ export class PageWalk {
   /** Index in ram.u32 of a page's entry; -1 if there is no table for it. The page must be canonical. */
   index(page: number): number {
     const within = page - this.#first;
-    if (within >= 0 && within < TABLE_PAGES) return this.#base + within * 2;
+    if (within >= 0 && within < TABLE_PAGES) return (this.#base + ((within | 0) << 1)) | 0;
     const first = Math.floor(page / TABLE_PAGES) * TABLE_PAGES;
     const base = this.#system.tables.entryIndex(this.#root, first * PAGE_SIZE);
     if (base < 0) return -1;

@@ -83,11 +83,13 @@ export class SystemRegion {
 
   /** Clears the entry; returns the frame that it held, or -1. */
   unmap(page: number): number {
-    const frame = this.frameAt(page);
+    const { u32 } = this.#ram;
     const index = this.#index(page);
-    this.#ram.u32[index] = 0;
-    this.#ram.u32[index + 1] = 0;
-    this.#translation.invalidatePage(this.addressOf(page));
+    const low = u32[index]!;
+    const frame = low & PTE_PRESENT ? (low >>> PAGE_SHIFT) | ((u32[index + 1]! & 0xfff) << 20) : -1;
+    u32[index] = 0;
+    u32[index + 1] = 0;
+    if (frame >= 0) this.#translation.invalidatePage(this.addressOf(page));
     return frame;
   }
 
@@ -104,6 +106,6 @@ export class SystemRegion {
   }
 
   #index(page: number): number {
-    return this.#leaf[page >>> 9]! + (page & 511) * 2;
+    return (this.#leaf[page >>> 9]! + ((page & 511) << 1)) | 0;
   }
 }

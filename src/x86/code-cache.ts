@@ -120,7 +120,9 @@ export class CodeCache {
 
   /** The page's mapping has changed. */
   invalidatePage(page: Address): void {
-    for (const region of [...(this.#byPage.get(page) ?? [])]) this.remove(region);
+    const regions = this.#byPage.get(page);
+    // Most pages hold no code, and an MDL's mapping goes page by page.
+    if (regions) for (const region of [...regions]) this.remove(region);
   }
 
   flush(): void {

@@ -61,8 +61,8 @@ export class PfnArray {
   }
 
   #at(index: number): number {
-    if (!(index >= this.#from && index < this.#to)) this.#find(index);
-    return this.#word + (index - this.#from) * 2;
+    if (index < this.#from || index >= this.#to) this.#find(index);
+    return (this.#word + ((index - this.#from) << 1)) | 0;
   }
 
   /** Looks up the page that holds an entry. */
@@ -76,8 +76,9 @@ export class PfnArray {
       throw new PageFault(address, 'write', entry !== undefined && (entry.bits & PTE_PRESENT) !== 0);
     }
     // Entries before the first are the header: a wrong subrange (IoBuildPartialMdl) reads there, as on Windows.
-    this.#from = (page - this.#base) / ENTRY_SIZE;
-    this.#to = this.#from + PAGE_SIZE / ENTRY_SIZE;
+    // Small integers, and said to be so: this is a hot path.
+    this.#from = ((page - this.#base) / ENTRY_SIZE) | 0;
+    this.#to = (this.#from + PAGE_SIZE / ENTRY_SIZE) | 0;
     this.#word = ram.offsetOf(entry.frame) >>> 2;
   }
 }
