@@ -382,3 +382,73 @@ describe('a device with both DO_BUFFERED_IO and DO_DIRECT_IO', () => {
     expect(recorder.of('finding')).toMatchObject([{ id: 'do-flags-both', request: 1 }]);
   });
 });
+
+describe('a request from kernel mode', () => {
+  /** Fills the second buffer with the sum of the first, wherever the METHOD puts them. */
+  const adder: Probe = {
+    name: 'adder',
+    devices: [{ name: 'Dev', flags: wdm.DO_DIRECT_IO }],
+    dispatch: {
+      *[wdm.IRP_MJ_DEVICE_CONTROL]({ nt, irp, view, stack }) {
+        const { IoControlCode, InputBufferLength, OutputBufferLength, Type3InputBuffer } =
+          stack.Parameters.DeviceIoControl;
+        const method = IoControlCode & 3;
+        const from = method === wdm.METHOD_NEITHER ? Type3InputBuffer : view.AssociatedIrp.SystemBuffer;
+        const sum = nt.memory.readBytes(from, InputBufferLength).reduce((a, b) => a + b, 0);
+        let to = view.AssociatedIrp.SystemBuffer;
+        if (method === wdm.METHOD_NEITHER) to = view.UserBuffer;
+        else if (method !== wdm.METHOD_BUFFERED) {
+          to = nt.MmMapLockedPagesSpecifyCache(
+            view.MdlAddress,
+            wdm.KernelMode,
+            wdm.MmCached,
+            0,
+            0,
+            wdm.NormalPagePriority,
+          );
+        }
+        expect(view.RequestorMode).toBe(wdm.KernelMode);
+        nt.memory.fill(to, OutputBufferLength, sum);
+        return yield* complete(nt, irp, nts.STATUS_SUCCESS, OutputBufferLength);
+      },
+    },
+  };
+
+  it.each([
+    ['METHOD_BUFFERED', wdm.METHOD_BUFFERED],
+    ['METHOD_IN_DIRECT', wdm.METHOD_IN_DIRECT],
+    ['METHOD_OUT_DIRECT', wdm.METHOD_OUT_DIRECT],
+    ['METHOD_NEITHER', wdm.METHOD_NEITHER],
+  ])('goes the same way with system buffers: %s', (_name, method) => {
+    const machine = bootWith(probe(adder));
+    const before = machine.kernel.mm.usage();
+    inKernel(machine, function* (nt) {
+      const { handle } = yield* zwCreateFile(nt, {});
+      const block = nt.ExAllocatePoolWithTag(wdm.NonPagedPoolNx, 0x1000, 0x1234);
+      nt.memory.fill(block, 0x1000, 1);
+      const code = wdm.CTL_CODE(0x22, 0x800, method, wdm.FILE_ANY_ACCESS);
+      const local = nt.alloca(0x10);
+      const status = yield* nt.ZwDeviceIoControlFile(handle, 0, 0, 0, local, code, block, 7, block + 0x800, 0x20);
+      expect(status).toBe(nts.STATUS_SUCCESS);
+      expect(IO_STATUS_BLOCK.at(nt.memory, local)).toMatchObject({ Status: 0, Information: 0x20n });
+      expect(nt.memory.readBytes(block + 0x800, 0x20)).toEqual(new Uint8Array(0x20).fill(7));
+      expect(nt.memory.readU8(block + 0x820)).toBe(1);
+      nt.ExFreePoolWithTag(block, 0x1234);
+      yield* nt.ZwClose(handle);
+    });
+    expect(machine.kernel.mm.usage()).toEqual(before);
+  });
+
+  it('with a bad user address ends in STATUS_ACCESS_VIOLATION, too', () => {
+    inKernel(bootWith(probe(adder)), function* (nt) {
+      const { handle } = yield* zwCreateFile(nt, {});
+      const local = nt.alloca(0x10);
+      const code = wdm.CTL_CODE(0x22, 0x800, wdm.METHOD_BUFFERED, wdm.FILE_ANY_ACCESS);
+      const send = (input: Address, bytes: number) =>
+        nt.ZwDeviceIoControlFile(handle, 0, 0, 0, local, code, input, bytes, 0, 0);
+      expect(yield* send(0x1_0000, 16)).toBe(nts.STATUS_ACCESS_VIOLATION);
+      expect(yield* send(0x8000_0000_0000, 16)).toBe(nts.STATUS_ACCESS_VIOLATION);
+      yield* nt.ZwClose(handle);
+    });
+  });
+});
