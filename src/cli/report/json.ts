@@ -16,6 +16,8 @@ const word = (value: number) => `0x${(value >>> 0).toString(16).padStart(8, '0')
 const place = (address: Address) =>
   address === NON_CANONICAL ? 'non-canonical' : `0x${fromAddress(address).toString(16).padStart(16, '0')}`;
 const status = (value: number) => ({ status: word(value), statusName: formatStatus(value) });
+/** A count of bytes that a driver may have set to anything: a number as long as JSON readers keep it exact. */
+const quantity = (value: bigint) => (value <= Number.MAX_SAFE_INTEGER ? Number(value) : `0x${value.toString(16)}`);
 const buffer = ({ address, bytes }: BufferReport) => ({ address: place(address), bytes });
 
 const ADDRESS_KEYS: ReadonlySet<string> = new Set(['address', 'from', 'to', 'mdl', 'device']);
@@ -24,7 +26,7 @@ function stepJson(step: Step): object {
   const entries = Object.entries(step).flatMap(([key, value]): [string, unknown][] => {
     if (key === 'status') return Object.entries(status(value as number));
     if (key === 'raw') return [[key, (value as Address[]).map(place)]];
-    if (typeof value === 'bigint') return [[key, Number(value)]];
+    if (typeof value === 'bigint') return [[key, quantity(value)]];
     return [[key, ADDRESS_KEYS.has(key) && typeof value === 'number' ? place(value) : value]];
   });
   return Object.fromEntries(entries);
@@ -45,7 +47,7 @@ function requestJson(request: RequestReport): object {
     thread,
     ending,
     ...(request.status === undefined ? {} : status(request.status)),
-    ...(request.information === undefined ? {} : { information: Number(request.information) }),
+    ...(request.information === undefined ? {} : { information: quantity(request.information) }),
     steps: steps.map(stepJson),
   };
 }
