@@ -222,18 +222,19 @@ function parseSections(file: Bytes, table: number, count: number, h: Fields): Se
   for (let i = 0; i < count; i++) {
     const at = table + i * 40;
     const name = sectionName(file, latin1(file.slice(at, 8)), h);
+    const label = name || `number ${i + 1}`;
     const virtualSize = file.u32(at + 8);
     const address = file.u32(at + 12);
     const size = virtualSize || file.u32(at + 16);
     const rawOffset = file.u32(at + 20);
     const rawSize = rawOffset === 0 ? 0 : Math.min(file.u32(at + 16), roundUp(size));
     if (next >= 0 ? address !== next : address < h.sizeOfHeaders || address % h.sectionAlignment !== 0) {
-      throw damaged(`has its section ${name} at ${hex(address)}, out of order`);
+      throw damaged(`has its section ${label} at ${hex(address)}, out of order`);
     }
     next = roundUp(address + size);
-    if (next > roundUp(h.sizeOfImage)) throw damaged(`has its section ${name} end outside, at ${hex(address + size)}`);
+    if (next > roundUp(h.sizeOfImage)) throw damaged(`has its section ${label} end outside, at ${hex(address + size)}`);
     if (!file.has(rawOffset, rawSize)) {
-      throw truncated(rawOffset + rawSize, file.length, `its section ${name} ends`);
+      throw truncated(rawOffset + rawSize, file.length, `its section ${label} ends`);
     }
     sections.push({ name, address, size, rawOffset, rawSize, characteristics: file.u32(at + 36) });
   }
