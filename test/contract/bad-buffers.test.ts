@@ -4,12 +4,13 @@
  */
 import { beforeEach, describe, expect, test } from 'vitest';
 import * as transfer from '../../drivers/transfer-interface.ts';
-import type { Machine, Process } from '../../src/index.ts';
+import type { Process } from '../../src/index.ts';
 import { PAGE_SIZE } from '../../src/wdm/address.ts';
 import * as wdm from '../../src/wdm/constants.ts';
 import * as nt from '../../src/wdm/ntstatus.ts';
 import { ERROR_NOACCESS } from '../../src/win32/index.ts';
-import { boot, EACH_STACK } from '../support/stacks.ts';
+import { SharedMachine } from '../support/shared-machine.ts';
+import { EACH_STACK } from '../support/stacks.ts';
 import { DEVICES, filled, pattern, TransferClient } from '../support/transfer-client.ts';
 
 const REFUSED = { ok: false, status: nt.STATUS_ACCESS_VIOLATION, error: ERROR_NOACCESS, bytes: 0 };
@@ -45,21 +46,22 @@ function protectedPage(app: Process, protect: number): number {
 }
 
 describe.each(EACH_STACK)('%s', (_name, stack) => {
-  let machine: Machine;
+  const shared = new SharedMachine(stack);
   let app: Process;
   beforeEach(() => {
-    machine = boot(stack);
-    app = machine.createProcess('app.exe');
+    app = shared.process('app.exe');
   });
 
   describe.each(DEVICES)('%s', device => {
     test.each(BAD)('a buffer that is %s is refused', (_what, make) => {
       const client = new TransferClient(app, device);
       const buffer = make(app);
-      expect(client.read(buffer, 100)).toMatchObject(REFUSED);
-      expect(client.write(buffer, 100)).toMatchObject(REFUSED);
+      const dispatches = shared.dispatches(() => {
+        expect(client.read(buffer, 100)).toMatchObject(REFUSED);
+        expect(client.write(buffer, 100)).toMatchObject(REFUSED);
+      });
       // Refused by the I/O manager, but for neither: there the driver was asked.
-      expect(client.lastView().StackCount).toBe(device === 'TransferNeither' ? stack.depth : 0);
+      expect(dispatches).toBe(device === 'TransferNeither' ? 2 * stack.depth : 0);
     });
 
     test('a read into read-only memory is refused, with the memory as it was', () => {
@@ -99,15 +101,21 @@ describe.each(EACH_STACK)('%s', (_name, stack) => {
     test.each(bad)('an input buffer that is %s is refused', (_what, make) => {
       const client = new TransferClient(app, 'TransferBuffered');
       const output = app.allocBytes(filled(64, 0xcc));
-      expect(client.ioctl(code, make(app), 64, output, 64)).toMatchObject(REFUSED);
+      const input = make(app);
+      const dispatches = shared.dispatches(() => {
+        expect(client.ioctl(code, input, 64, output, 64)).toMatchObject(REFUSED);
+      });
       expect(app.memory.readBytes(output, 64)).toEqual(filled(64, 0xcc));
-      expect(client.lastView().StackCount).toBe(who === 'driver' ? stack.depth : 0);
+      expect(dispatches).toBe(who === 'driver' ? stack.depth : 0);
     });
 
     test.each(bad)('an output buffer that is %s is refused', (_what, make) => {
       const client = new TransferClient(app, 'TransferBuffered');
-      expect(client.ioctl(code, app.alloc(64), 64, make(app), 64)).toMatchObject(REFUSED);
-      expect(client.lastView().StackCount).toBe(who === 'driver' ? stack.depth : 0);
+      const [input, output] = [app.alloc(64), make(app)];
+      const dispatches = shared.dispatches(() => {
+        expect(client.ioctl(code, input, 64, output, 64)).toMatchObject(REFUSED);
+      });
+      expect(dispatches).toBe(who === 'driver' ? stack.depth : 0);
     });
 
     test(`read-only memory is ${access === 'read' ? 'enough for' : 'not enough for'} the second buffer`, () => {

@@ -4,12 +4,13 @@
  */
 import { beforeEach, describe, expect, test } from 'vitest';
 import * as transfer from '../../drivers/transfer-interface.ts';
-import type { Machine, Process } from '../../src/index.ts';
+import type { Process } from '../../src/index.ts';
 import { PAGE_SIZE } from '../../src/wdm/address.ts';
 import * as wdm from '../../src/wdm/constants.ts';
 import * as nt from '../../src/wdm/ntstatus.ts';
 import { ERROR_ACCESS_DENIED, ERROR_INVALID_FUNCTION, ERROR_MORE_DATA } from '../../src/win32/index.ts';
-import { boot, EACH_STACK } from '../support/stacks.ts';
+import { SharedMachine } from '../support/shared-machine.ts';
+import { EACH_STACK } from '../support/stacks.ts';
 import {
   DEVICES,
   filled,
@@ -24,11 +25,10 @@ const BUFFER_FLAGS = wdm.IRP_BUFFERED_IO | wdm.IRP_DEALLOCATE_BUFFER | wdm.IRP_I
 const reversed = (bytes: Uint8Array) => bytes.slice().reverse();
 
 describe.each(EACH_STACK)('%s', (_name, stack) => {
-  let machine: Machine;
+  const shared = new SharedMachine(stack);
   let app: Process;
   beforeEach(() => {
-    machine = boot(stack);
-    app = machine.createProcess('app.exe');
+    app = shared.process('app.exe');
   });
 
   describe.each(DEVICES)('through %s', device => {
@@ -109,7 +109,7 @@ describe.each(EACH_STACK)('%s', (_name, stack) => {
         const client = new TransferClient(app, device);
         const data = app.allocBytes(pattern(PAGE_SIZE * 2));
         const accesses: string[] = [];
-        const stop = machine.trace.subscribe(event => {
+        const stop = shared.machine.trace.subscribe(event => {
           if (event.type === 'pages-locked') accesses.push(event.access);
         });
         expect(client.ioctl(code, app.allocBytes(filled(4, 0x5a)), 4, data + 5, 5000)).toMatchObject({
@@ -157,7 +157,7 @@ describe.each(EACH_STACK)('%s', (_name, stack) => {
         const client = new TransferClient(app, device);
         const data = app.allocBytes(filled(PAGE_SIZE * 2, 0xcc));
         const seen: string[] = [];
-        const stop = machine.trace.subscribe(event => {
+        const stop = shared.machine.trace.subscribe(event => {
           if (event.type === 'pages-locked') seen.push(`locked for ${event.access}`);
           if (event.type === 'copied') seen.push(`copied ${event.direction} ${event.bytes}`);
         });

@@ -4,10 +4,11 @@
  */
 import { beforeEach, describe, expect, test } from 'vitest';
 import * as transfer from '../../drivers/transfer-interface.ts';
-import type { Machine, Process, TraceEvent } from '../../src/index.ts';
+import type { Process, TraceEvent } from '../../src/index.ts';
 import { PAGE_SIZE } from '../../src/wdm/address.ts';
 import * as nt from '../../src/wdm/ntstatus.ts';
 import { ERROR_IO_INCOMPLETE, ERROR_IO_PENDING, ERROR_OPERATION_ABORTED } from '../../src/win32/index.ts';
+import { SharedMachine } from '../support/shared-machine.ts';
 import { boot, EACH_STACK } from '../support/stacks.ts';
 import { DEVICES, type Device, filled, OverlappedClient, pattern, TransferClient } from '../support/transfer-client.ts';
 
@@ -38,13 +39,12 @@ const DIRECT = [read('TransferDirect'), control('METHOD_OUT_DIRECT', transfer.IO
 const NEITHER = [read('TransferNeither'), control('METHOD_NEITHER', transfer.IOCTL_TRANSFER_REVERSE_NEITHER)];
 
 describe.each(EACH_STACK)('%s', (_name, stack) => {
-  let machine: Machine;
+  const shared = new SharedMachine(stack);
   let app: Process;
   let other: Process;
   beforeEach(() => {
-    machine = boot(stack);
-    app = machine.createProcess('app.exe');
-    other = machine.createProcess('other.exe');
+    app = shared.process('app.exe');
+    other = shared.process('other.exe');
   });
 
   /** The same address in both processes, with different bytes behind it. */
@@ -120,7 +120,7 @@ describe.each(EACH_STACK)('%s', (_name, stack) => {
       client.keepNext();
       request.send(client, buffer, 64, client.overlapped());
       const events: TraceEvent[] = [];
-      const stop = machine.trace.subscribe(event => events.push(event));
+      const stop = shared.machine.trace.subscribe(event => events.push(event));
       releaser.release(nt.STATUS_SUCCESS, 64);
       app.WaitForSingleObject(client.handle, 0);
       stop();
@@ -236,13 +236,15 @@ describe.each(EACH_STACK)('%s', (_name, stack) => {
   if (stack.depth > 1) {
     test('the filter passed everything down and saw it come back', async () => {
       const { FILTER_COUNTS, IOCTL_FILTER_GET_COUNTS } = await import('../../drivers/filter-interface.ts');
-      const client = new TransferClient(app, 'TransferBuffered');
-      const buffer = app.alloc(128);
+      // A machine of its own: it counts from the start.
+      const own = boot(stack).createProcess('own.exe');
+      const client = new TransferClient(own, 'TransferBuffered');
+      const buffer = own.alloc(128);
       client.read(buffer, 100);
       client.write(buffer, 28);
       client.ioctl(transfer.IOCTL_TRANSFER_REVERSE_BUFFERED, buffer, 8, buffer, 8);
       expect(client.ioctl(IOCTL_FILTER_GET_COUNTS, 0, 0, buffer, FILTER_COUNTS.size).ok).toBe(true);
-      expect(FILTER_COUNTS.at(app.memory, buffer)).toMatchObject({
+      expect(FILTER_COUNTS.at(own.memory, buffer)).toMatchObject({
         Reads: 1,
         Writes: 1,
         Controls: 1,
