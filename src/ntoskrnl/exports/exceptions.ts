@@ -12,7 +12,8 @@ import { walkStack } from '../../rtl/stack-trace.ts';
 import { RtlLookupFunctionEntry, RtlVirtualUnwind, readRuntimeFunction } from '../../rtl/unwind.ts';
 import { type Address, fromAddress } from '../../wdm/address.ts';
 import { APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL } from '../../wdm/constants.ts';
-import { STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT } from '../../wdm/ntstatus.ts';
+import { GuestException } from '../../wdm/failures.ts';
+import { STATUS_ACCESS_VIOLATION, STATUS_BREAKPOINT, STATUS_DATATYPE_MISALIGNMENT } from '../../wdm/ntstatus.ts';
 import { type IrqlRange, routine } from '../export.ts';
 import type { Kernel } from '../kernel.ts';
 
@@ -38,11 +39,18 @@ function* captureStackBackTrace(k: Kernel, skip: number, count: number, at: Addr
   return frames.length;
 }
 
+function breakPoint(): never {
+  throw new GuestException(STATUS_BREAKPOINT, [0n]);
+}
+
 export const raiseExports = [
   routine('ExRaiseStatus', ['Status: u32'], 'void', APC, (_, status) => raiseStatus(status)),
   routine('RtlRaiseStatus', ['Status: u32'], 'void', APC, (_, status) => raiseStatus(status)),
   routine('ExRaiseAccessViolation', [], 'void', APC, () => raiseStatus(STATUS_ACCESS_VIOLATION)),
   routine('ExRaiseDatatypeMisalignment', [], 'void', APC, () => raiseStatus(STATUS_DATATYPE_MISALIGNMENT)),
+  // An int3 of the kernel's: there is no debugger, so it is an exception like any other.
+  routine('DbgBreakPoint', [], 'void', ANY, () => breakPoint()),
+  routine('DbgBreakPointWithStatus', ['Status: u32'], 'void', ANY, () => breakPoint()),
   routine('RtlRaiseException', ['ExceptionRecord: ptr'], 'void', APC, (k, record) =>
     k.exceptions.RtlRaiseException(record),
   ),
