@@ -144,9 +144,11 @@ export class Machine {
       objectContext(ke, work => workQueues.enqueue(wdm.DelayedWorkQueue, work)),
     );
     const ps = new Ps<AddressSpace>(ke, mm, ob.objects, trace, fixed(16));
+    mm.systemSpace.process = ps.system.object;
     const workQueues = new WorkQueues(ke, (name, body) => ps.startSystemThread(ps.system, name, body));
     const register = (name: string, body: TrapBody) => traps.register(ntoskrnl.image, name, body);
     const io = createIo({ ke, mm, ob, trace, workQueues, threadAt: object => ps.thread(object), register });
+    ps.threadExiting = () => io.cancel.cancelThreadIo();
     const idleThread = ps.createThread(ps.system, 'system');
     pcr.idleThread = idleThread.object;
     const attach = ({ object }: ProcessIdentity) => mm.attach(ps.process(object)?.space);

@@ -163,6 +163,11 @@ describe('the services', () => {
       const statuses = [yield* nt.ZwAllocateVirtualMemory(-1, base, 0, size, both, PAGE_READWRITE)];
       const address = nt.memory.readPointer(base);
       nt.memory.writeU32(address + 0x1ffc, 9);
+      const mdl = nt.IoAllocateMdl(address, 0x1800, false, false, 0);
+      yield* nt.MmProbeAndLockPages(mdl, wdm.UserMode, wdm.IoReadAccess);
+      statuses.push(MDL.at(nt.memory, mdl).Process === nt.PsGetCurrentProcess() ? 0 : 1);
+      nt.MmUnlockPages(mdl);
+      nt.IoFreeMdl(mdl);
       statuses.push(yield* nt.ZwProtectVirtualMemory(-1, base, size, wdm.PAGE_READONLY, old));
       statuses.push(yield* raised(nt, () => nt.ProbeForWrite(address, 1, 1)));
       statuses.push(yield* nt.ZwQueryVirtualMemory(-1, address + 0x1000, 0, information, 0x30, 0));
@@ -179,6 +184,7 @@ describe('the services', () => {
     });
     expect(result).toEqual({
       statuses: [
+        0,
         0,
         0,
         ntstatus.STATUS_ACCESS_VIOLATION,
