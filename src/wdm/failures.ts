@@ -29,6 +29,7 @@ export class GuestException extends Error {
 /** The machine has stopped: what a blue screen says. */
 export class BugCheck extends Error {
   readonly code: number;
+  /** Unsigned. */
   readonly parameters: readonly [bigint, bigint, bigint, bigint];
   /** In a few words, where the code alone does not say it. */
   readonly why: string;
@@ -37,11 +38,12 @@ export class BugCheck extends Error {
 
   constructor(code: number, parameters: readonly [bigint, bigint, bigint, bigint] = [0n, 0n, 0n, 0n], why = '') {
     const hex = (value: bigint, digits: number) => value.toString(16).toUpperCase().padStart(digits, '0');
-    const list = parameters.map(p => `0x${hex(BigInt.asUintN(64, p), 16)}`).join(',');
+    const [p1, p2, p3, p4] = parameters.map(p => BigInt.asUintN(64, p)) as [bigint, bigint, bigint, bigint];
+    const list = [p1, p2, p3, p4].map(p => `0x${hex(p, 16)}`).join(',');
     super(`*** STOP 0x${hex(BigInt(code), 8)} (${list})${why && ` ${why}`}`);
     this.name = 'BugCheck';
     this.code = code;
-    this.parameters = parameters;
+    this.parameters = [p1, p2, p3, p4];
     this.why = why;
   }
 }
