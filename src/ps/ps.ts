@@ -62,6 +62,8 @@ export class Ps<S extends UserSpace> {
   readonly #stacks = new Map<Thread, KernelStack>();
   readonly #activeHead: Address;
   #nextId = 4;
+  /** Runs in a system thread that ends, at PASSIVE_LEVEL. Told at boot: the I/O manager cancels what it has under way. */
+  threadExiting: () => Routine<unknown> = nothing;
 
   /** @param activeHead PsActiveProcessHead: a LIST_ENTRY */
   constructor(ke: Ke, memory: PsMemory<S>, objects: ObjectManager, trace: Trace, activeHead: Address) {
@@ -182,6 +184,7 @@ export class Ps<S extends UserSpace> {
       if (!(error instanceof ThreadExit)) throw error;
       status = error.status;
     }
+    yield* this.threadExiting();
     this.#exitThread(thread, status);
   }
 
@@ -248,6 +251,8 @@ export class Ps<S extends UserSpace> {
     return id;
   }
 }
+
+function* nothing(): Routine {}
 
 function initializeList({ memory }: Ke, head: Address): void {
   const list = LIST_ENTRY.at(memory, head);

@@ -3,7 +3,7 @@ import { BugCheck, Hang, type Machine, type Nt, Recorder } from '../../src/index
 import type { Routine } from '../../src/ke/routine.ts';
 import type { Address } from '../../src/wdm/address.ts';
 import * as wdm from '../../src/wdm/constants.ts';
-import { DEVICE_OBJECT, IO_STATUS_BLOCK, IRP, KEVENT } from '../../src/wdm/layouts.ts';
+import { DEVICE_OBJECT, IO_STATUS_BLOCK, IRP, KEVENT, OBJECT_ATTRIBUTES } from '../../src/wdm/layouts.ts';
 import * as nts from '../../src/wdm/ntstatus.ts';
 import { bootWith, complete, type Dispatched, inKernel, openDevice, type Probe, probe } from './probe-driver.ts';
 
@@ -592,5 +592,48 @@ describe('a special kernel APC', () => {
     app.memory.writeU32(buffer, 0x11);
     expect(app.DeviceIoControl(handle, 0x22_2000, 0, 0, buffer, 4)).toMatchObject({ ok: true, bytes: 4 });
     expect(lengths).toEqual([0x11, 0x55]);
+  });
+});
+
+describe('a thread that ends', () => {
+  it('has what it left under way cancelled, and ends when that is done', () => {
+    const log: string[] = [];
+    const device: Probe = {
+      name: 'p',
+      devices: [{ name: 'Slow', flags: wdm.DO_BUFFERED_IO }],
+      dispatch: {
+        [IRP_MJ_READ]: ({ nt, irp }) => {
+          nt.IoMarkIrpPending(irp);
+          const cancel = nt.routine('Cancel', ['D: ptr', 'Irp: ptr'], 'void', function* (_device, which) {
+            yield* nt.IoReleaseCancelSpinLock(IRP.at(nt.memory, which).CancelIrql);
+            log.push('cancelled');
+            yield* complete(nt, which, nts.STATUS_CANCELLED);
+          });
+          nt.IoSetCancelRoutine(irp, cancel);
+          return nts.STATUS_PENDING;
+        },
+      },
+    };
+    const machine = bootWith(probe(device, log));
+    inKernel(machine, function* (nt) {
+      const start = nt.routine('Reader', ['Context: ptr'], 'void', function* () {
+        const local = nt.alloca(0x80);
+        const attributes = OBJECT_ATTRIBUTES.at(nt.memory, local + 0x40);
+        nt.memory.fill(local, 0x80, 0);
+        attributes.Length = OBJECT_ATTRIBUTES.size;
+        attributes.ObjectName = nt.unicodeString('\\Device\\Slow');
+        attributes.Attributes = wdm.OBJ_KERNEL_HANDLE;
+        yield* nt.ZwOpenFile(local, wdm.GENERIC_READ, attributes.address, local + 8, 0, 0);
+        const handle = nt.memory.readPointer(local);
+        const status = yield* nt.ZwReadFile(handle, 0, 0, 0, local + 8, local + 0x18, 4, local + 0x20, 0);
+        log.push(status === nts.STATUS_PENDING ? 'pending' : 'not pending');
+      });
+      const out = nt.alloca(0x10);
+      yield* nt.PsCreateSystemThread(out, wdm.THREAD_ALL_ACCESS, 0, 0, 0, start, 0n);
+      expect(yield* nt.ZwWaitForSingleObject(nt.memory.readPointer(out), false, 0)).toBe(nts.STATUS_SUCCESS);
+      log.push('ended');
+      yield* nt.ZwClose(nt.memory.readPointer(out));
+    });
+    expect(log).toEqual(['p:CREATE', 'p:READ', 'pending', 'cancelled', 'ended']);
   });
 });
