@@ -44,5 +44,8 @@ const FOREIGN_REGISTER = /^(MM|ST|YMM|ZMM|K|BND|TMM)\d/;
 /** Undefined for an instruction that is not supported. Many MMX forms share their mnemonic with one of SSE. */
 export function emitFor(i: Instruction): Emit | undefined {
   if (i.operands.some(operand => operand.kind === 'other' && FOREIGN_REGISTER.test(operand.name))) return undefined;
+  // A segment register is only moved and pushed: popping one would load a descriptor, and there are none.
+  if (i.operands.some(operand => operand.kind === 'other') && i.mnemonic !== 'Mov' && i.mnemonic !== 'Push')
+    return undefined;
   return TABLE.get(i.code) ?? TABLE.get(i.mnemonic);
 }

@@ -154,7 +154,6 @@ export class Processor {
 
   /** CR3: the kernel half is the same in all, so only the user half is forgotten. */
   setRoot(root: number): void {
-    if (root === this.#tlb.root) return;
     this.#tlb.setRoot(root);
     this.#cache.forgetUserJumps();
   }
