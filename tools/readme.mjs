@@ -28,7 +28,9 @@ function excerpt() {
   for (const line of report.trimEnd().split('\n')) {
     const group = GROUPS.find(([headline]) => headline.test(line));
     if (/^ {2}[^ #]/.test(line)) row = group?.[1];
-    if (group || row?.test(line) || SHOWN.some(pattern => pattern.test(line))) lines.push(line);
+    // A row's way may go on below it.
+    const goesOn = /^ {20,}\S/.test(line) && row?.test(lines.at(-1) ?? '');
+    if (group || goesOn || row?.test(line) || SHOWN.some(pattern => pattern.test(line))) lines.push(line);
     else if (line.trim() === '') lines.push('');
     else if (lines.at(-1) !== '  …') lines.push('  …');
   }

@@ -37,7 +37,7 @@ export function frameText(frames: readonly number[]): string {
   const shown = runs
     .slice(0, runs.length > MOST_RUNS ? 2 : MOST_RUNS)
     .map(([a, b]) => (a === b ? a.toString(16) : `${a.toString(16)}-${b.toString(16)}`));
-  const rest = runs.length > shown.length ? ` and ${count(runs.length - shown.length, 'more run')}` : '';
+  const rest = runs.length > shown.length ? ' …' : '';
   return `${count(frames.length, 'frame')} ${shown.join(' ')}${rest}`;
 }
 
