@@ -39,7 +39,7 @@ const MORE_STATES =
   /^(Add|Sub|Mul|Div|Sqrt|Min|Max|Cmp|Cvt|Round|Dp|Hadd|Hsub|Addsub|Rcp|Rsqrt|U?Comi)[a-z0-9]*[sp][sd]/;
 
 /** Encodings for a form, from slot `slot` on, all different. */
-export function planForm(form: Form, seed: string, slot: number, encodings = MANY.test(form.name) ? 40 : 16): Entry[] {
+export function planForm(form: Form, seed: string, slot: number, encodings = MANY.test(form.name) ? 28 : 16): Entry[] {
   const codes = new Map<string, Uint8Array>();
   for (let variant = 0; variant < encodings; variant++) {
     const random = new Random(`${seed}/${form.name}/${variant}`);

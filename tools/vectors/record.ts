@@ -16,7 +16,7 @@ import { codeArea, decodeAll, type Entry, hex, planForm, planSequence, sequenceF
 import { Random } from './random.ts';
 import { StateGenerator } from './state.ts';
 
-const SEQUENCES = 3000;
+const SEQUENCES = 2000;
 const STATES_OF_A_SEQUENCE = 12;
 
 const seed = process.argv[2] ?? 'silicon-1';
