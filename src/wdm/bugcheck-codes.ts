@@ -1,5 +1,5 @@
 /**
- * Stop codes, in numeric order ("Bug Check Code Reference"). Only those that a driver can bring about, and their neighbours.
+ * Stop codes, in numeric order ("Bug Check Code Reference"): those that a driver can bring about, and neighbours.
  */
 export const APC_INDEX_MISMATCH = 0x00000001;
 export const INVALID_PROCESS_ATTACH_ATTEMPT = 0x00000005;

@@ -1,6 +1,6 @@
 /**
  * The kernel's numbers: IRQLs, dispatcher objects, waits, exceptions; spelt and valued as in wdm.h and ntifs.h.
- * The names of enumeration members (KernelMode, NotificationEvent …) are C's, not ours: drivers are written with them.
+ * The names of enumeration members (KernelMode, NotificationEvent …) are those that drivers are written with.
  */
 
 // IRQLs

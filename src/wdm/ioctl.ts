@@ -51,5 +51,6 @@ const ACCESS_NAMES = [
 /** As one writes it in C: CTL_CODE(0x8000, 0x800, METHOD_BUFFERED, FILE_ANY_ACCESS). */
 export function formatControlCode(code: number): string {
   const { deviceType, function: func, method, access } = decodeControlCode(code);
-  return `CTL_CODE(0x${deviceType.toString(16)}, 0x${func.toString(16)}, ${METHOD_NAMES[method]}, ${ACCESS_NAMES[access]})`;
+  const hex = (value: number) => `0x${value.toString(16)}`;
+  return `CTL_CODE(${hex(deviceType)}, ${hex(func)}, ${METHOD_NAMES[method]}, ${ACCESS_NAMES[access]})`;
 }

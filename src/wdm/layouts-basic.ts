@@ -36,7 +36,7 @@ export const SINGLE_LIST_ENTRY = struct('SINGLE_LIST_ENTRY', 0x08, {
   Next: ptr(0x00),
 });
 
-/** 16 bytes aligned, compared and exchanged as a whole: depth and sequence in the first half, the list in the second. */
+/** Aligned to 16 bytes and exchanged as a whole: depth and sequence in the first half, the list in the second. */
 export const SLIST_HEADER = struct('SLIST_HEADER', 0x10, {
   Alignment: u64(0x00), // Depth: 16 bits, Sequence: 48 bits
   Region: u64(0x08), // Reserved: 4 bits, NextEntry >> 4: 60 bits
@@ -74,7 +74,10 @@ export const TIME_FIELDS = struct('TIME_FIELDS', 0x10, {
   Weekday: i16(0x0e), // 0 is Sunday
 });
 
-/** A 64-bit time that a reader without a lock gets whole: written High2Time, LowPart, High1Time; read until both agree. */
+/**
+ * A 64-bit time that a reader without a lock gets whole: written High2Time, LowPart, High1Time; read until both high
+ * parts agree.
+ */
 export const KSYSTEM_TIME = struct('KSYSTEM_TIME', 0x0c, {
   LowPart: u32(0x00),
   High1Time: i32(0x04),
