@@ -52,7 +52,9 @@ NTSTATUS TransferGetDataBuffer(PIRP Irp, PDATA_BUFFER Buffer)
     } else {
         ULONG Flags = Stack->DeviceObject->Flags;
 
-        Method = (Flags & DO_BUFFERED_IO) ? METHOD_BUFFERED : (Flags & DO_DIRECT_IO) ? METHOD_OUT_DIRECT : METHOD_NEITHER;
+        Method = (Flags & DO_BUFFERED_IO) ? METHOD_BUFFERED
+               : (Flags & DO_DIRECT_IO) ? METHOD_OUT_DIRECT
+               : METHOD_NEITHER;
         Buffer->IsInputOnly = Stack->MajorFunction == IRP_MJ_WRITE;
         Buffer->Length = Buffer->IsInputOnly ? Stack->Parameters.Write.Length : Stack->Parameters.Read.Length;
     }
@@ -166,7 +168,7 @@ static NTSTATUS ReverseNeither(PIRP Irp, PIO_STACK_LOCATION Stack, PULONG Inform
     return Fit;
 }
 
-/* Describes, locks and maps a raw user buffer. On success the caller unlocks and frees Buffer's MDL, if there is one. */
+/* Describes, locks and maps a raw user buffer. On success the MDL is the caller's to give to UnlockUserBuffer. */
 static NTSTATUS LockUserBuffer(PVOID Address, ULONG Length, KPROCESSOR_MODE Mode, LOCK_OPERATION Operation, PMDL *Mdl,
                                PUCHAR *Mapped)
 {
@@ -386,7 +388,8 @@ NTSTATUS TransferDataRequest(PTRANSFER_DEVICE Device, PIRP Irp)
 
     Status = TransferGetDataBuffer(Irp, &Buffer);
     if (NT_SUCCESS(Status)) {
-        Status = AsTold ? CompleteAsTold(&Buffer, &Completion, &Information) : Perform(Device, Irp, &Buffer, &Information);
+        Status = AsTold ? CompleteAsTold(&Buffer, &Completion, &Information)
+                        : Perform(Device, Irp, &Buffer, &Information);
     }
     return TransferComplete(Irp, Status, Information);
 }

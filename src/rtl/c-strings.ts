@@ -1,7 +1,7 @@
 /**
  * The C runtime's strings, for char and wchar_t at once: `width` is 1 or 2.
  *
- * The locale is C's: only A to Z and a to z have cases. Comparisons answer -1, 0 or 1. Every routine reads what it needs
+ * The locale is C's: only A to Z and a to z have cases. Comparisons answer -1, 0 or 1. A routine reads what it needs
  * and writes once, so that it can be run again after a page has been brought in. Any IRQL, if the memory is resident.
  * Source: Universal C runtime routines by category; the *_s forms fail as documented there, with an invalid-parameter
  * handler that returns.

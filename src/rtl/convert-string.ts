@@ -29,7 +29,7 @@ export function ansiSize(memory: GuestMemory, source: Address): number {
   return (UNICODE_STRING.at(memory, source).Length >> 1) + 1;
 }
 
-/** RtlAnsiStringToUnicodeString, RtlOemStringToUnicodeString. The result is terminated, though Length does not say so. */
+/** RtlAnsiStringToUnicodeString, RtlOemStringToUnicodeString. The result is terminated behind its Length. */
 export function toUnicodeString(
   memory: GuestMemory,
   page: CodePage,

@@ -234,7 +234,7 @@ export function deliver(
   return STATUS_SUCCESS;
 }
 
-/** Of a terminated source; FALSE if there is no memory or it is too long. The string's buffer is the caller's to free. */
+/** Of a terminated source; FALSE if there is no memory or it is too long. The buffer is the caller's to free. */
 export function RtlCreateUnicodeString(
   memory: GuestMemory,
   destination: Address,

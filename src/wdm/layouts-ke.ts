@@ -8,7 +8,7 @@
 import { KSYSTEM_TIME, LIST_ENTRY, SINGLE_LIST_ENTRY } from './layouts-basic.ts';
 import { array, i16, i32, i64, nested, ptr, struct, u8, u16, u32, u64 } from './struct.ts';
 
-/** What a thread can wait for starts with this. Type is one of the *Object constants; the next three bytes depend on it. */
+/** What a thread can wait for starts with this. Type is one of the *Object constants; three bytes depend on it. */
 export const DISPATCHER_HEADER = struct('DISPATCHER_HEADER', 0x18, {
   Lock: i32(0x00), // the first four bytes as one
   Type: u8(0x00),
