@@ -28,6 +28,8 @@ export class Tlb {
   readonly #tables: PageTables;
   /** CR3: the frame of the page-table root. Change it with setRoot. */
   root: number;
+  /** Set by the processor: the user half is another, for code, too. */
+  onSetRoot: () => void = () => {};
   /** Filled entries of the user half: byte offsets in the memory. */
   #userEntries: number[] = [];
 
@@ -47,6 +49,7 @@ export class Tlb {
     this.root = root;
     for (const entry of this.#userEntries) if (this.#ram.i32[(entry + 4) >>> 2]! >= 0) this.#clear(entry);
     this.#userEntries = [];
+    this.onSetRoot();
   }
 
   flush(): void {

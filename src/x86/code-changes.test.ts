@@ -69,3 +69,26 @@ describe('code that changes', () => {
     for (let n = 1n; n < 50n; n++) expect(m.call(CODE)).toBe(n);
   });
 });
+
+test('the same user address is other code in another address space', () => {
+  const m = new BareMachine(4);
+  const { processor } = m;
+  const USER = 0x1_0000;
+  const other = m.tables.createRoot();
+  const first = m.map(USER, PAGE_SIZE);
+  processor.memory.writeBytes(USER, bytes(RETURN_7));
+  expect(m.call(USER)).toBe(7n);
+  const [frame] = m.map(DATA, PAGE_SIZE);
+  processor.memory.writeBytes(DATA, bytes(RETURN_8));
+  m.tables.write(other, USER, frame!, m.tables.read(m.root, USER)!.bits, false);
+  const byMemory = (root: number) => {
+    processor.memory.root = root;
+  };
+  for (const change of [(root: number) => processor.setRoot(root), byMemory]) {
+    change(other);
+    expect(m.call(USER)).toBe(8n);
+    change(m.root);
+    expect(m.call(USER)).toBe(7n);
+  }
+  expect(first).toHaveLength(1);
+});

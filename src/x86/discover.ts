@@ -9,7 +9,7 @@
 import type { Address } from '../wdm/address.ts';
 import type { Instruction } from './decode.ts';
 
-const MAX_INSTRUCTIONS = 1000;
+const MAX_INSTRUCTIONS = 500;
 
 export interface Block {
   readonly address: Address;
@@ -35,7 +35,7 @@ export function discover(start: Address, code: Code, limit = MAX_INSTRUCTIONS): 
   const entries = new Set<Address>([start]);
   const work = [start];
   let count = 0;
-  for (let from = work.pop(); from !== undefined; from = work.pop()) {
+  for (let from = work.shift(); from !== undefined; from = work.shift()) {
     const lead = (address: Address, entry = false) => {
       leaders.add(address);
       if (entry) entries.add(address);

@@ -109,6 +109,7 @@ export class Processor {
     this.registers = new RegisterFile(ram, () => this.#runtime.lazyFlags());
     this.registers.reset();
     this.#cache = new CodeCache(ram, table, this.#tlb);
+    this.#tlb.onSetRoot = () => this.#cache.forgetUserJumps();
     ram.watches.onCodeWrite = (frame, offset, size) => void this.#cache.invalidateBytes(frame, offset, size);
     this.#slow = new SlowAccess(ram, this.#tlb, {
       fault: (vector, errorCode, address) => this.#raise(vector, errorCode, address),
@@ -154,8 +155,7 @@ export class Processor {
 
   /** CR3: the kernel half is the same in all, so only the user half is forgotten. */
   setRoot(root: number): void {
-    this.#tlb.setRoot(root);
-    this.#cache.forgetUserJumps();
+    if (root !== this.#tlb.root) this.#tlb.setRoot(root);
   }
 
   /** After a change of a page-table entry. */
@@ -456,7 +456,7 @@ export class Processor {
       get faultAddress() {
         return processor.#faultAddress;
       },
-      setRoot: root => processor.setRoot(root),
+      setRoot: root => processor.#tlb.setRoot(root),
       invalidatePage: address => processor.invalidatePage(address),
       effectiveAddress: i => effectiveAddress(registers, i),
       read(address, size) {
