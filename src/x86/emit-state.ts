@@ -414,7 +414,7 @@ export class StateEmitter {
   #missed(address: number, entry: number, size: number, table: number): void {
     const { w } = this;
     w.get(address);
-    w.get(address).i64(8).op('i64.shr_u').op('i32.wrap_i64').i32(TLB_INDEX_MASK).op('i32.and').tee(entry);
+    w.get(address).op('i32.wrap_i64').i32(8).op('i32.shr_u').i32(TLB_INDEX_MASK).op('i32.and').tee(entry);
     w.memory('i64.load', table).op('i64.sub');
     w.i64(PAGE_SIZE + 1 - size).op('i64.ge_u');
   }
