@@ -31,7 +31,7 @@ import {
   SL_INVOKE_ON_SUCCESS,
   SL_PENDING_RETURNED,
 } from '../wdm/constants.ts';
-import { BugCheck, Unsupported } from '../wdm/failures.ts';
+import { BugCheck } from '../wdm/failures.ts';
 import { FILE_OBJECT, IO_STACK_LOCATION, IO_STATUS_BLOCK } from '../wdm/layouts.ts';
 import { NT_ERROR, NT_SUCCESS, STATUS_MORE_PROCESSING_REQUIRED } from '../wdm/ntstatus.ts';
 import type { CallDriver } from './call-driver.ts';
@@ -180,7 +180,8 @@ export class CompleteRequest {
   /**
    * Tells the caller: status block, event or file object. A request that failed before anybody pended it says so by the
    * service's return value alone: nothing is written and nothing signalled ("IO_STATUS_BLOCK": trust the return value
-   * unless it is STATUS_PENDING).
+   * unless it is STATUS_PENDING). Nor is more than the file object, when a synchronous file's request failed later: the
+   * service waits for that, and returns the status.
    */
   *#report(irp: Irp, status: number): Routine {
     const { memory } = this.#env;
@@ -192,15 +193,13 @@ export class CompleteRequest {
     if (NT_ERROR(status) && !pended) return;
     if (!NT_ERROR(status) || isSynchronousApi || !isSynchronousFile) {
       yield* this.#writeStatusBlock(irp.UserIosb, status, irp.IoStatus.Information);
+      if (irp.UserEvent !== 0) yield* this.#env.ke.KeSetEvent(irp.UserEvent, 0, false);
     }
-    if (irp.UserEvent !== 0) yield* this.#env.ke.KeSetEvent(irp.UserEvent, 0, false);
     const isFileWaitedFor = irp.UserEvent === 0 || (isSynchronousFile && !isSynchronousApi);
     if (file !== undefined && isFileWaitedFor) {
       file.FinalStatus = status;
       yield* this.#env.ke.KeSetEvent(file.Event.address, 0, false);
     }
-    const { UserApcRoutine } = irp.Overlay.AsynchronousParameters;
-    if (UserApcRoutine !== 0 && !isSynchronousApi) throw new Unsupported('a user APC for a file operation');
   }
 
   /** A status block that the caller has meanwhile freed is not an error of the request. */

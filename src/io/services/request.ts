@@ -23,7 +23,7 @@ import {
   PASSIVE_LEVEL,
   SynchronizationEvent,
 } from '../../wdm/constants.ts';
-import { GuestException } from '../../wdm/failures.ts';
+import { GuestException, Unsupported } from '../../wdm/failures.ts';
 import { IO_STATUS_BLOCK, KEVENT } from '../../wdm/layouts.ts';
 import {
   NT_ERROR,
@@ -98,6 +98,7 @@ export class Requests {
 
   /** Returns the failure's status, or the request; its references are given back by `send` or `fail`. */
   *begin(call: Call, access: RequiredAccess): Routine<Request | number> {
+    if (call.apcRoutine !== 0) throw new Unsupported('an APC routine for a file operation');
     const { ob, ke } = this.environment;
     const { files, eventType } = this.parts;
     const mode = ke.currentThread.previousMode;
