@@ -295,8 +295,8 @@ export class Processor {
     );
     for (const window of windows.values()) window.free();
     if (!blocks.has(rip)) {
-      const readable = Math.min(X86_MAX_LENGTH, bytes(pageOf(rip)).length - (rip - pageOf(rip)));
-      return this.#fetchFault(rip, readable, hostOf);
+      const offset = rip - pageOf(rip);
+      return this.#fetchFault(rip, bytes(pageOf(rip)).subarray(offset, offset + X86_MAX_LENGTH), hostOf);
     }
     const number = this.#cache.nextNumber();
     const { bytes: module, sites, entries } = translate(blocks, number, observed);
@@ -305,8 +305,8 @@ export class Processor {
     return this.#cache.add({ number, observed, entries, sites, spans }, instance.exports['f']);
   }
 
-  /** No instruction at `rip`: a page fault where the bytes end, or #UD. */
-  #fetchFault(rip: Address, readable: number, hostOf: (page: Address) => number): Exit {
+  /** No instruction at `rip`: a page fault where the bytes end, #UD, or #GP for one of more than fifteen bytes. */
+  #fetchFault(rip: Address, readable: Uint8Array, hostOf: (page: Address) => number): Exit {
     const fault = (vector: number, errorCode: number, address: Address): Exit => ({
       kind: 'fault',
       vector,
@@ -317,10 +317,10 @@ export class Processor {
       this.#faultAddress = address;
       return fault(14, 0x10 | (hostOf(pageOf(address)) === REFUSED ? 1 : 0), address);
     };
-    if (readable <= 0) return fetch(rip);
-    // Cut off by the end of what can be read, or really no instruction? The next page decides.
-    const cut = readable < X86_MAX_LENGTH && !this.#decoder.isInvalid(this.#readCode(rip, readable), rip);
-    return cut ? fetch(pageOf(rip) + PAGE_SIZE) : fault(6, 0, 0);
+    if (readable.length === 0) return fetch(rip);
+    // Really no instruction, whatever follows? Else it was cut off: by the end of what can be read, or by its length.
+    if (this.#decoder.isInvalid(readable, rip)) return fault(6, 0, 0);
+    return readable.length < X86_MAX_LENGTH ? fetch(pageOf(rip) + PAGE_SIZE) : fault(13, 0, 0);
   }
 
   #readCode(rip: Address, length: number): Uint8Array {

@@ -112,6 +112,8 @@ export function planSequence(forms: readonly Form[], random: Random, slot: numbe
 const PREFIXES = [0x66, 0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x2e, 0x36, 0x3e, 0x26, 0x64, 0x65];
 const MAPS: readonly (readonly number[])[] = [[], [], [0x0f], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]];
 const LONGEST = 15;
+/** Whose immediates must be chosen: shld beyond its size is undefined, enter writes before its last check. */
+const UNRULY = new Set([Mnemonic.Shld, Mnemonic.Shrd, Mnemonic.Enter]);
 
 /**
  * Random bytes that are a proved form, in whatever strange encoding, or no instruction at all (which must be #UD).
@@ -121,13 +123,15 @@ export function planBytes(proved: ReadonlySet<Code>, random: Random, slot: numbe
   const start = CODE + slot * SLOT_BYTES + SLOT_ENTRY;
   for (;;) {
     const head: number[] = [];
-    while (random.chance(35)) head.push(random.pick(PREFIXES));
+    while (head.length < 4 && random.chance(35)) head.push(random.pick(PREFIXES));
     if (random.chance(50)) head.push(0x40 | random.below(16));
     head.push(...random.pick(MAPS));
     const code = Uint8Array.from({ length: LONGEST }, (_, i) => head[i] ?? random.below(256));
     const instruction = decodeOne(code, start);
     const { isInvalid, length } = instruction;
-    const wanted = isInvalid ? random.chance(10) : proved.has(instruction.code) && !isBranch(instruction);
+    const wanted = isInvalid
+      ? random.chance(10)
+      : proved.has(instruction.code) && !isBranch(instruction) && !UNRULY.has(instruction.mnemonic);
     instruction.free();
     if (wanted) return isInvalid ? code : code.subarray(0, length);
   }
