@@ -7,7 +7,7 @@ import { formatAddress, toAddress } from '../../wdm/address.ts';
 import { formatBugCheck } from '../../wdm/bugcheck.ts';
 import { formatStatus } from '../../wdm/ntstatus.ts';
 import type { BugCheckReport } from './model.ts';
-import { printable, type Style } from './style.ts';
+import type { Style } from './style.ts';
 
 type Explain = (value: bigint) => string;
 
@@ -67,7 +67,7 @@ export function renderBugCheck(report: BugCheckReport, style: Style): string[] {
   ];
   for (const line of explainParameters(report)) lines.push(`  ${line}`);
   report.frames.forEach((frame, n) => {
-    lines.push(`  ${style.faint(n.toString(16).padStart(2, '0'))} ${printable(frame)}`);
+    lines.push(`  ${style.faint(n.toString(16).padStart(2, '0'))} ${frame}`);
   });
   if (report.lastRequests.length > 0) {
     lines.push(style.faint(`  last requests: ${report.lastRequests.map(id => `#${id}`).join(' ')}`));

@@ -61,13 +61,22 @@ function trimEnds(text: string): string {
   return lines.join('\n');
 }
 
-export function renderReport(report: Report, style: Style = PLAIN): string {
+/** Names and texts of the driver's, and what quotes them, with nothing in them that a terminal would obey. */
+function harmless<T>(value: T): T {
+  if (typeof value === 'string') return printable(value.replace(/[\r\n]+$/, '')) as T;
+  if (Array.isArray(value)) return value.map(harmless) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, harmless(inner)])) as T;
+}
+
+export function renderReport(raw: Report, style: Style = PLAIN): string {
+  const report = harmless(raw);
   const sections = [
     renderDrivers(report, style),
     section('Devices', renderDevices(report, style), style),
     section('I/O control codes', renderIoctls(report, style), style),
     section('Requests', renderRequests(report.requests, style), style),
-    section('Debug output outside requests', report.prints.map(text => `  ${style.faint(`"${printable(text.trimEnd())}"`)}`).join('\n'), style),
+    section('Debug output outside requests', report.prints.map(text => `  ${style.faint(`"${text}"`)}`).join('\n'), style),
     section('Notes', report.notes.map(note => `  ${note}`).join('\n'), style),
     section('Findings', report.findings.map(finding => renderFinding(finding, style)).join('\n\n'), style),
     renderVerdict(report, style),

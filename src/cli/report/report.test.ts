@@ -63,6 +63,8 @@ describe('the report as text', () => {
 
   it('lets no control character of the driver through', () => {
     expect(text).toContain('"hello\\x1b[31m"');
+    const named = { ...sampleReport(), reason: 'nt!\x1b[2J is not supported', verdict: 'unchecked' as const };
+    expect(renderReport(named)).toContain('nt!\\x1b[2J is not supported');
     expect(printable('a\x07\u009bb\t')).toBe('a\\x07\\x9bb\\x09');
   });
 

@@ -10,7 +10,7 @@
  */
 import { IRP_MJ_NAMES } from '../../wdm/constants.ts';
 import type { Ending, RequestReport, Step } from './model.ts';
-import { count, hex, placeText, printable, type Style, statusText } from './style.ts';
+import { count, hex, placeText, type Style, statusText } from './style.ts';
 
 type StepOf<K extends Step['kind']> = Extract<Step, { kind: K }>;
 
@@ -90,7 +90,7 @@ const NOTES: { [K in Step['kind']]?: (step: StepOf<K>, request: RequestReport, s
     const by = where === undefined ? '' : ` in ${where}`;
     return `${handled ? 'caught' : style.bad('raised')} ${statusText(style, status)}${at}${by}`;
   },
-  print: ({ text }, _request, style) => style.faint(`"${printable(text.replace(/[\r\n]+$/, ''))}"`),
+  print: ({ text }, _request, style) => style.faint(`"${text}"`),
 };
 
 /** What was out of the ordinary, and what the driver printed, in the order in which it happened. */
