@@ -181,6 +181,16 @@ test('qsort and bsearch call the comparison, which may be any code', () => {
   expect(request(app, 0, 0, 0)).toBe(status.STATUS_SUCCESS);
 });
 
+test('the processor says what it can', () => {
+  // biome-ignore lint/correctness/useYield: nothing to wait for
+  const { app } = setUp(function* (nt) {
+    const known = nt.ExIsProcessorFeaturePresent(wdm.PF_XMMI64_INSTRUCTIONS_AVAILABLE);
+    const unknown = nt.ExIsProcessorFeaturePresent(0xffff_ffff);
+    return known && !unknown ? 0 : status.STATUS_UNSUCCESSFUL;
+  });
+  expect(request(app, 0, 0, 0)).toBe(status.STATUS_SUCCESS);
+});
+
 test('DbgPrint takes the arguments of a .sys from registers and stack', () => {
   const machine = boot();
   const texts: string[] = [];

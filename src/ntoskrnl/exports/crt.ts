@@ -96,6 +96,9 @@ export const memoryExports = [
   routine('memchr', ['Block: ptr', 'Value: u32', 'Length: size'], 'ptr', ANY, (k, at, value, length) =>
     pageable(k, () => blocks.memchr(k.memory, at, value, length)),
   ),
+  // Called with the size of a large frame in RAX, which it keeps, as it keeps all registers. Kernel stacks are resident:
+  // there is nothing to bring in, and a frame beyond the stack's end faults at its first touch.
+  routine('__chkstk', [], 'void', ANY, () => {}),
   // A hint to the processor: nothing that a program could see.
   routine('RtlPrefetchMemoryNonTemporal', ['Source: ptr', 'Length: size'], 'void', ANY, () => {}),
 ] as const;

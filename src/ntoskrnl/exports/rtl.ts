@@ -277,4 +277,9 @@ export const codePageVariables = [
   // Whether the code pages have characters of two bytes: they do not.
   variable('NlsMbCodePageTag', 1, (k, address) => k.memory.writeU8(address, 0)),
   variable('NlsMbOemCodePageTag', 1, (k, address) => k.memory.writeU8(address, 0)),
+  // A pointer to 256 USHORTs, which lie behind it; all are 0, as no byte leads another.
+  variable('NlsOemLeadByteInfo', 8 + 512, (k, address) => {
+    k.memory.writePointer(address, address + 8);
+    k.memory.fill(address + 8, 512, 0);
+  }),
 ] as const;

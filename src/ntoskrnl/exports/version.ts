@@ -1,6 +1,8 @@
-/** Exports that tell which Windows this is. */
+/** Exports that tell which Windows this is, and on which processor. */
+import { SHARED_USER_DATA_KERNEL } from '../../mm/index.ts';
 import * as version from '../../rtl/version.ts';
 import * as wdm from '../../wdm/constants.ts';
+import { KUSER_SHARED_DATA } from '../../wdm/layouts.ts';
 import { type IrqlRange, routine } from '../export.ts';
 import { pageable } from '../pageable.ts';
 
@@ -30,4 +32,8 @@ export const versionExports = [
   routine('RtlIsNtDdiVersionAvailable', ['Version: u32'], 'bool', PASSIVE, (_, wanted) =>
     version.RtlIsNtDdiVersionAvailable(wanted, THIS),
   ),
+  routine('ExIsProcessorFeaturePresent', ['ProcessorFeature: u32'], 'bool', ANY, (k, feature) => {
+    const { ProcessorFeatures } = KUSER_SHARED_DATA.at(k.memory, SHARED_USER_DATA_KERNEL);
+    return feature < ProcessorFeatures.length && ProcessorFeatures.at(feature) !== 0;
+  }),
 ] as const;
