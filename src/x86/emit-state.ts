@@ -84,6 +84,11 @@ export class StateEmitter {
   usesStoreVector = false;
   /** Static CC_OP, or DYNAMIC. */
   cc: number = DYNAMIC;
+  /** The direct call being emitted goes to a block of this region: it only pushes. */
+  callStays = false;
+  /** Calls of this region stay in it: a return leaves its target in a local, `returnTarget`. */
+  returnsHere = false;
+  returnTarget = -1;
   protected instruction!: Instruction;
   protected index = 0;
   #slot = 0;

@@ -121,3 +121,27 @@ test('a deadline stops a kernel at an architectural point, and it goes on from t
     for (const [retired] of stops) expect(retired % 10_000).toBeLessThan(71 * 7);
   }
 });
+
+test('recursion is left at any call and return, and taken up again', () => {
+  const m = machine('d_fib');
+  m.processor.deadline = 1;
+  let exit = m.start(CODE, 15n);
+  let stops = 0;
+  while (exit.kind === 'deadline') {
+    stops++;
+    m.processor.deadline = m.processor.retired + (stops % 40);
+    exit = m.processor.run();
+  }
+  expect(exit.kind).toBe('trap');
+  expect(m.processor.registers.gpr(0)).toBe(610n);
+  expect(m.processor.retired).toBe(11 * fibonacci(16) + 17 * (fibonacci(16) - 1));
+  expect(stops).toBeGreaterThan(500);
+});
+
+test('a recursive function returns where its return address says', () => {
+  const m = machine('f_ret');
+  // test ecx, ecx; je out; dec ecx; call self; ret; out: mov [rsp], rdx; ret
+  m.load(bytes('85c9 7408 ffc9 e8f5ffffff c3 48891424 c3'));
+  const elsewhere = m.load(bytes('b863000000 c3'), CODE + 0x1000); // mov eax, 99; ret
+  expect(m.call(CODE, 5n, fromAddress(elsewhere))).toBe(99n);
+});

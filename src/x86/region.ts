@@ -9,6 +9,7 @@
 import { Body, type ValueType } from '../wasm/body.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
 import type { Address } from '../wdm/address.ts';
+import type { Instruction } from './decode.ts';
 import type { Block } from './discover.ts';
 import { type Callees, DYNAMIC, Emitter, LOCAL, MARK, type Site } from './emitter.ts';
 import { emitFor } from './families.ts';
@@ -132,27 +133,33 @@ function emitBlocks(
   }
   const known = new Map<Address, number>();
   const nodes: Node[] = [];
+  const recursion = blocks.filter(block => callWithin(block, blocks, numbers) !== undefined).map(lastOf);
+  const returns = recursion.length <= MAX_RETURNS ? recursion.map(i => i.next) : [];
+  e.returnsHere = returns.length > 0;
   for (const block of blocks) {
     e.beginBlock(known.get(block.address) ?? DYNAMIC);
+    const last = lastOf(block);
+    const callee = e.returnsHere ? callWithin(block, blocks, numbers) : undefined;
+    e.callStays = callee !== undefined;
     for (const i of block.instructions) {
       e.begin(i);
       if (observed) e.observe();
       const emit = emitFor(i);
-      if (i === block.instructions.at(-1) && block.next !== undefined && emit) e.retire();
+      if (i === last && block.next !== undefined && emit) e.retire();
       if (emit) emit(e, i);
       else e.helpAndLeave(unsupported);
       e.end();
     }
     const inherits = (to: Address | undefined) =>
       to !== undefined && preds.get(to) === 1 && to > block.address && blocks[numbers.get(to) ?? -1]?.entry === false;
-    const last = block.instructions.at(-1)!;
     let condition: Body | undefined;
     if (block.taken !== undefined) {
       const local = e.save('i32');
       condition = new Body().get(local);
     }
     const successors = [block.taken, block.next].filter(to => to !== undefined);
-    if (successors.every(inherits)) for (const to of successors) known.set(to, e.cc);
+    if (callee === undefined && last.flow !== 'return' && successors.every(inherits))
+      for (const to of successors) known.set(to, e.cc);
     else e.settle();
     const ways: Way[] = [];
     if (block.taken !== undefined)
@@ -161,9 +168,45 @@ function emitBlocks(
       const backward = last.flow === 'jump' && block.next <= last.address;
       ways.push({ condition: undefined, ...way(e, block.next, backward, numbers) });
     }
+    if (callee !== undefined) ways.push({ condition: undefined, ...way(e, callee, true, numbers) });
+    if (e.returnsHere && last.flow === 'return') ways.push(...returnWays(e, returns, numbers));
     nodes.push({ body: e.w, ways, entry: block.entry });
   }
   return nodes;
+}
+
+/** A function with more calls of itself than this leaves its region for them. */
+const MAX_RETURNS = 8;
+
+function lastOf(block: Block): Instruction {
+  return block.instructions.at(-1)!;
+}
+
+/** Where the direct call at a block's end goes, if that is an entry of this region and so is the place behind the call. */
+function callWithin(
+  block: Block,
+  blocks: readonly Block[],
+  numbers: ReadonlyMap<Address, number>,
+): Address | undefined {
+  const { flow, operands, next } = lastOf(block);
+  const [operand] = operands;
+  if (flow !== 'call' || operand?.kind !== 'branch') return undefined;
+  const entered = (address: Address) => blocks[numbers.get(address) ?? -1]?.entry === true;
+  return entered(operand.target) && entered(next) ? operand.target : undefined;
+}
+
+/** A return: to one of the region's own calls, past the deadline check, or out. */
+function returnWays(e: Emitter, returns: readonly Address[], numbers: ReadonlyMap<Address, number>): Way[] {
+  const ways: Way[] = returns.map(to => ({
+    condition: new Body().get(e.returnTarget).i64(BigInt(to)).op('i64.eq'),
+    ...way(e, to, true, numbers),
+  }));
+  const saved = e.w;
+  e.w = new Body().get(e.returnTarget);
+  e.leave(LEAVE.check);
+  ways.push({ condition: undefined, body: e.w, target: undefined });
+  e.w = saved;
+  return ways;
 }
 
 /** A way out of a block: into another, past the deadline check if it goes back, or out of the region. */

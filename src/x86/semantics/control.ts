@@ -3,7 +3,8 @@
  *
  * Direct jumps and conditional branches are the region's business (region.ts): a conditional one leaves its condition,
  * i32, on the stack. Calls, returns and indirect jumps leave the region with the fuel settled and all state in the
- * register file: the guest never uses the host's stack, so a thread can be left at any of them.
+ * register file: the guest never uses the host's stack, so a thread can be left at any of them. A function that calls
+ * itself stays in its region, by jumps: the return address is on the guest's stack as ever, and looked at on the way back.
  */
 import type { Emit, Emitter, Family } from '../emitter.ts';
 import type { IntegerSize } from '../flags.ts';
@@ -40,11 +41,10 @@ const call: Emit = (e, i) => {
     pushValue(e, back, 8);
   }
   e.retire();
-  if (operand.kind === 'branch') e.leaveFor(operand.target, LEAVE.check);
-  else {
+  if (operand.kind !== 'branch') {
     e.w.get(target);
     e.leave(LEAVE.check);
-  }
+  } else if (!e.callStays) e.leaveFor(operand.target, LEAVE.check);
 };
 
 const jump: Emit = (e, i) => {
@@ -61,8 +61,12 @@ const ret: Emit = (e, i) => {
   const target = e.getGpr(RSP, 8).loadAt(8).save('i64');
   checkTarget(e, target);
   addRsp(e, 8 + (operand?.kind === 'immediate' ? Number(operand.value) : 0));
-  e.retire().w.get(target);
-  e.leave(LEAVE.check);
+  e.retire();
+  if (e.returnsHere) e.returnTarget = target;
+  else {
+    e.w.get(target);
+    e.leave(LEAVE.check);
+  }
 };
 
 /** loop, loope, loopne: RCX (ECX with an address-size prefix) counts down; no flag changes. */
