@@ -215,4 +215,29 @@ describe('run', () => {
     expect(stdout).toContain('seed 7');
     expect(exitCode).toBe(0);
   });
+
+  it('says that a script failed, with its stack and exit code 2', async () => {
+    const script = join(directory, 'fails.ts');
+    writeFileSync(script, 'throw new RangeError("no such device here");');
+    const { exitCode, stdout, stderr } = await irpwright('run', script);
+    expect(stdout).toContain('fails.ts failed: no such device here');
+    expect(stderr).toContain('RangeError');
+    expect(exitCode).toBe(2);
+  });
+
+  it('reports a bug check that a script runs into', async () => {
+    const script = join(directory, 'stops.ts');
+    writeFileSync(
+      script,
+      `import { readFileSync } from 'node:fs';
+       import { boot } from 'irpwright';
+       const machine = boot();
+       machine.loadDriver(readFileSync(${JSON.stringify(FAULTY)}), 'faulty.sys');
+       const app = machine.createProcess();
+       app.DeviceIoControl(app.CreateFile('\\\\\\\\.\\\\Faulty').handle, 0x222008);`,
+    );
+    const { exitCode, stdout } = await irpwright('run', script);
+    expect(stdout).toContain('*** STOP 0x000000D1');
+    expect(exitCode).toBe(1);
+  });
 });

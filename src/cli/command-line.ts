@@ -80,7 +80,10 @@ function program(terminal: Terminal, finished: (report: Report) => void): Comman
     .addHelpText('after', RUN_EXAMPLES)
     .action(async (path: string, flags: OutputOptions) => {
       const trace = flags.trace === undefined ? undefined : new TraceFile(flags.trace);
-      const report = await runScript(path, events => trace?.write(events));
+      const report = await runScript(path, {
+        onEvents: events => trace?.write(events),
+        onScriptError: error => terminal.stderr.write(`${(error as Error)?.stack ?? error}\n`),
+      });
       trace?.close();
       writeReport(report, flags, terminal);
       finished(report);

@@ -16,15 +16,25 @@ import { type RecordedMachine, recording } from './recording.ts';
 import { type DriverReport, type Finding, type IoctlReport, REPORT_VERSION, type Report, type RequestReport, type Verdict } from './report/model.ts'; // biome-ignore format: one line
 import { requestsOf } from './report/requests.ts';
 
-/** @throws UsageError for a script that is not there; what the script throws, but for the machine's own stops */
-export async function runScript(path: string, onEvents: (events: readonly TraceEvent[]) => void): Promise<Report> {
+export interface RunOptions {
+  /** What each machine did, once the script is over. */
+  readonly onEvents: (events: readonly TraceEvent[]) => void;
+  /** What the script threw, but for a machine's own stops. The report says so and holds what was done until then. */
+  readonly onScriptError: (error: unknown) => void;
+}
+
+type Stop = BugCheck | Hang | Unsupported;
+
+/** @throws UsageError for a script that is not there */
+export async function runScript(path: string, { onEvents, onScriptError }: RunOptions): Promise<Report> {
   const file = resolve(path);
   if (!existsSync(file)) throw new UsageError(`${path}: there is no such file`);
   if (statSync(file).isDirectory()) throw new UsageError(`${path}: it is a directory; name a script in it`);
   const machines: RecordedMachine[] = [];
-  const stop = await recording.run(machines, () => stopOf(() => load(file)));
+  const end = await recording.run(machines, () => endOf(() => load(file)));
   for (const { recorder } of machines) onEvents(recorder.events);
-  return reportOf(path, machines, stop);
+  if (end && !isStop(end.error)) onScriptError(end.error);
+  return reportOf(path, machines, end?.error);
 }
 
 async function load(file: string): Promise<void> {
@@ -39,22 +49,27 @@ async function scriptApi(): Promise<object> {
   return { ...(await import('./recording.ts')) };
 }
 
-async function stopOf(work: () => Promise<void>): Promise<BugCheck | Hang | Unsupported | undefined> {
+/** What it threw. */
+async function endOf(work: () => Promise<void>): Promise<{ readonly error: unknown } | undefined> {
   try {
     await work();
     return undefined;
   } catch (error) {
-    if (error instanceof BugCheck || error instanceof Hang || error instanceof Unsupported) return error;
-    throw error;
+    return { error };
   }
 }
 
-function reportOf(
-  path: string,
-  machines: readonly RecordedMachine[],
-  stop: BugCheck | Hang | Unsupported | undefined,
-): Report {
-  // biome-ignore format: one line
+function isStop(error: unknown): error is Stop {
+  return error instanceof BugCheck || error instanceof Hang || error instanceof Unsupported;
+}
+
+function reasonOf(path: string, machines: readonly RecordedMachine[], error: unknown): string | undefined {
+  if (error instanceof Unsupported) return error.message;
+  if (error !== undefined && !isStop(error)) return `${path} failed: ${error instanceof Error ? error.message : error}`;
+  return machines.length === 0 ? `${path} has made no machine` : undefined;
+}
+
+function reportOf(path: string, machines: readonly RecordedMachine[], error: unknown): Report {
   const requests: RequestReport[] = [];
   const prints: string[] = [];
   const findings: Finding[] = [];
@@ -65,11 +80,10 @@ function reportOf(
     const dead = machine.stopped;
     if (dead instanceof BugCheck) findings.push(bugCheckFinding(dead, own.requests, `in ${path}`));
   });
-  if (stop instanceof Hang) findings.push(hangFinding(stop, requests.findLast(r => r.ending === 'never completed'), `in ${path}`)); // biome-ignore format: one line
+  if (error instanceof Hang) findings.push(hangFinding(error, requests.findLast(r => r.ending === 'never completed'), `in ${path}`)); // biome-ignore format: one line
   const devices = machines.flatMap(({ machine, recorder }) => devicesOf(machine, recorder));
   const merged = mergeFindings([...deviceFindings(devices), ...findings]);
-  const reason =
-    stop instanceof Unsupported ? stop.message : machines.length === 0 ? `${path} has made no Machine` : undefined;
+  const reason = reasonOf(path, machines, error);
   const verdict: Verdict = merged.length > 0 ? 'misbehaved' : reason === undefined ? 'clean' : 'unchecked';
   return {
     version: REPORT_VERSION,
