@@ -17,10 +17,12 @@ import { outcomeOf, Tally } from './outcome.ts';
 const LENGTHS = [0, 1, 2, 7, 8, 12, 15, 64, 127, 128, 4095, 4096, 4097, 65535, 65536, 65537, 0xf_ffff, 0x100_0000];
 const HUGE = [0x7fff_ffff, 0x8000_0000, 0xffff_efff, 0xffff_f000, 0xffff_f001, 0xffff_fffe, 0xffff_ffff];
 
+/** A request that is kept on a handle for synchronous use would rightly never return. */
+const KEPT = transfer.IOCTL_TRANSFER_KEEP_NEXT;
 const CODES = Object.entries(transfer)
-  // A request that is kept on a handle for synchronous use would never return.
-  .filter(([name]) => name.startsWith('IOCTL_') && name !== 'IOCTL_TRANSFER_KEEP_NEXT')
-  .map(([, code]) => code as number);
+  .filter(([name]) => name.startsWith('IOCTL_'))
+  .map(([, code]) => code as number)
+  .filter(code => code !== KEPT);
 
 /** Memory of the application in every state that a page can be in. */
 class Pages {
@@ -76,8 +78,10 @@ const length = (random: Random): number => {
 
 const code = (random: Random): number => {
   if (random.oneIn(8)) return random.u32();
-  // A known function with another METHOD or other access bits, too.
-  return random.oneIn(8) ? (random.pick(CODES) ^ (1 << random.below(32))) >>> 0 : random.pick(CODES);
+  if (!random.oneIn(8)) return random.pick(CODES);
+  // A known function with another METHOD or other access bits.
+  const near = (random.pick(CODES) ^ (1 << random.below(32))) >>> 0;
+  return near === KEPT ? code(random) : near;
 };
 
 /** Requests for the seeds from `first` on. */
