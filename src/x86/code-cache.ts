@@ -61,6 +61,11 @@ export class CodeCache {
     return this.#byNumber.get(number)!;
   }
 
+  /** Whether a region has died while it was running. */
+  isStale(number: number): boolean {
+    return this.#dying.size > 0 && this.#dying.has(this.region(number));
+  }
+
   /** Regions alive. */
   get size(): number {
     return this.#byNumber.size - this.#dying.size;

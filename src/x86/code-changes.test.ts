@@ -92,3 +92,10 @@ test('the same user address is other code in another address space', () => {
   }
   expect(first).toHaveLength(1);
 });
+
+test('a device changes the code behind the instruction that speaks to it', () => {
+  const m = new BareMachine(4);
+  m.load(bytes('ee b807000000 c3')); // out dx, al; mov eax, 7; ret
+  m.processor.ports = { read: () => 0, write: () => m.processor.memory.writeU8(CODE + 2, 8) };
+  expect(m.call(CODE)).toBe(8n);
+});

@@ -30,7 +30,7 @@ import { discover } from './discover.ts';
 import type { Site } from './emitter.ts';
 import type { Exit, InstructionObserver } from './exit.ts';
 import { emitFor } from './families.ts';
-import type { HelperContext, Ports } from './helper.ts';
+import { type HelperContext, type Ports, STAY } from './helper.ts';
 import { FUEL, JUMP_OBSERVED, JUMP_PLAIN, LEAVE, MISS_ADDRESS, SCRATCH, SCRATCH_SIZE } from './layout.ts';
 import { IMPORTS, translate } from './region.ts';
 import { RegisterFile } from './registers.ts';
@@ -63,6 +63,9 @@ const SLICE = 4_000_000;
 
 const X86_MAX_LENGTH = 15;
 
+/** Each rewriting costs translations, a millisecond or so: a loop that does nothing else would be a hang. */
+const MAX_REWRITES = 20_000;
+
 export class Processor {
   readonly registers: RegisterFile;
   /** Supervisor's view of the current address space, through the processor's own TLB. */
@@ -90,6 +93,8 @@ export class Processor {
   /** The instruction at RIP writes translated code: run it alone. */
   #alone = false;
   #runningAlone = false;
+  /** How often running code has changed translated code. */
+  #rewrites = 0;
   /** The site that has called into TypeScript. */
   #site: Site | undefined;
   readonly #opened: { address: Address; size: number }[] = [];
@@ -382,7 +387,9 @@ export class Processor {
     const site = this.#arrive(region, siteNumber);
     const { instruction, helper, index } = site;
     this.registers.rip = instruction.next;
-    const code = helper!(this.#context, instruction);
+    let code = helper!(this.#context, instruction);
+    // A device that the helper has spoken to may have written code.
+    if (code === STAY && this.#cache.isStale(region)) code = LEAVE.go;
     this.#pending = 0;
     if (code >= 0) this.#setFuel(this.#fuel - index - 1);
     return code;
@@ -430,6 +437,7 @@ export class Processor {
   #codeWrite(frame: number, offset: number, size: number): void {
     const dead = this.#cache.invalidateBytes(frame, offset, size);
     if (dead.length === 0 || this.#runningAlone) return;
+    if (++this.#rewrites > MAX_REWRITES) this.#unsupported('code that rewrites itself without end');
     this.#alone = true;
     throw SIGNAL;
   }
