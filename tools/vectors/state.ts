@@ -10,7 +10,7 @@ import type { Random } from './random.ts';
 
 const M = Mnemonic;
 const MASK64 = 0xffff_ffff_ffff_ffffn;
-const [RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI] = [0, 1, 2, 3, 4, 5, 6, 7] as const;
+const [RAX, RCX, RDX, RSP, RBP, RSI, RDI] = [0, 1, 2, 4, 5, 6, 7] as const;
 const STACK = new Set([M.Push, M.Pushf, M.Pushfq, M.Pop, M.Popf, M.Popfq, M.Call, M.Ret, M.Enter]);
 const STRINGS = new Set([
   M.Movsb,
@@ -32,12 +32,14 @@ const STRINGS = new Set([
   M.Scasd,
   M.Scasq,
 ]);
+/** Disassembled instructions whose operands are better filled with floating-point values. */
+const FLOATING =
+  /^((add|sub|mul|div|sqrt|min|max|cmp|u?comi|round|hadd|hsub|addsub|rcp|rsqrt)[a-z0-9]*[sp][sd]\b|cvt|dpp)/;
 const BIT_STRINGS = new Set([M.Bt, M.Bts, M.Btr, M.Btc]);
 
 /** One instruction of the code, taken apart once. */
 interface Part {
   readonly mnemonic: Mnemonic;
-  readonly text: string;
   /** Bytes at its memory operand; 0 if it names memory without touching it, or has none. */
   readonly size: number;
   readonly memory:
@@ -222,7 +224,6 @@ export class StateGenerator {
 }
 
 function takeApart(instruction: Instruction): Part {
-  const text = instruction.toString();
   const registers: number[] = [];
   let memory: Part['memory'];
   let string: Part['string'];
@@ -263,13 +264,9 @@ function takeApart(instruction: Instruction): Part {
   }
   if (instruction.opCount === 2 && instruction.opKind(0) === OpKind.Memory && operandSize === 0)
     operandSize = MemorySizeExt.size(instruction.memorySize);
-  const floating =
-    /^(v?(add|sub|mul|div|sqrt|min|max|cmp|u?comi|cvt|round|dp|hadd|hsub|addsub|rcp|rsqrt)[a-z0-9]*[sp][sd]\b|cvt|round|dpp)/.test(
-      text,
-    );
+  const floating = FLOATING.test(instruction.toString());
   return {
     mnemonic: instruction.mnemonic,
-    text,
     size: MemorySizeExt.size(instruction.memorySize),
     memory,
     string,
@@ -422,5 +419,3 @@ class Windows {
     return window ? window.at + address - window.address : -1;
   }
 }
-
-export { RBX };

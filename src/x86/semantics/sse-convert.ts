@@ -109,7 +109,7 @@ const widen: Emit = (e, i) => {
     () => {
       pushNoSpecial(e, SHAPES.ss, b);
       pushAll(e, SHAPES.ss);
-      // An infinity or a NaN goes the other way: neither is equal to itself less itself plus itself.
+      // Only a finite number less itself is zero.
       const lane = () => e.w.get(b).lane('f32x4.extract_lane', 0);
       lane();
       lane().op('f32.sub').f32(0).op('f32.eq').op('i32.and');

@@ -35,7 +35,7 @@ interface LaneShape {
   readonly integer: 'i32x4' | 'i64x2';
   readonly float: 'f32x4' | 'f64x2';
   readonly scalar: boolean;
-  /** Twice the bits of 1.0's exponent range: least normal and infinity, shifted left by one to lose the sign. */
+  /** The bits of the least normal number and of infinity, shifted left by one to lose the sign. */
   readonly least: bigint;
   readonly infinity: bigint;
   readonly width: 32 | 64;
