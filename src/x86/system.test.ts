@@ -51,6 +51,29 @@ test('flags by popf and pushf', () => {
   expect(m.call(CODE, 0x400n)).toBe(0x402n);
 });
 
+test('cpuid says what is there: SSE4.2, no AVX, no XSAVE', () => {
+  const m = load('89c8 31c9 0fa2 89c8 48c1e320 4809d8 c3'); // mov eax, ecx; xor ecx, ecx; cpuid; eax = ecx, rbx above; ret
+  const features = m.call(CODE, 1n) & 0xffff_ffffn;
+  expect(features & (1n << 20n)).not.toBe(0n);
+  expect(features & ((1n << 28n) | (1n << 27n) | (1n << 26n) | (1n << 31n))).toBe(0n);
+  expect((m.call(CODE, 7n) >> 32n) & (1n << 5n)).toBe(0n);
+  expect(m.call(CODE, 0x1234_5678n)).toBe(0n);
+});
+
+test('MSRs: the bases of fs and gs are registers, a non-canonical one is #GP', () => {
+  const m = load('4889d0 48c1ea20 0f30 0f32 c3'); // mov rax, rdx; shr rdx, 32; wrmsr; rdmsr; ret
+  expect(m.call(CODE, 0xc000_0101n, fromAddress(DATA))).toBe(fromAddress(DATA) & 0xffff_ffffn);
+  expect(m.processor.registers.gsBase).toBe(DATA);
+  expect(m.start(CODE, 0xc000_0101n, 1n << 60n)).toMatchObject({ kind: 'fault', vector: 13 });
+  expect(m.processor.registers.gsBase).toBe(DATA);
+});
+
+test('another address space by mov cr3 is not the guest’s to choose', () => {
+  const m = load('0f20d8 0f22d8 0f22d9 c3'); // mov rax, cr3; mov cr3, rax; mov cr3, rcx; ret
+  expect(() => m.start(CODE, 0x123000n)).toThrow(/mov cr3,rcx/);
+  expect(m.processor.registers.rip).toBe(CODE + 6);
+});
+
 test('rdtsc is the count of instructions', () => {
   const m = load('0f31 48c1e220 4809d0 c3');
   m.processor.retired = 1000;

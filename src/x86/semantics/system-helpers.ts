@@ -17,32 +17,32 @@ import { GPR } from '../registers.ts';
 
 /** PG, AM, WP, NE, ET, MP, PE. */
 const CR0 = 0x8005_0033n;
-/** SMEP, OSXMMEXCPT, OSFXSR, PGE, MCE, PAE, PSE, DE. */
-const CR4 = 0x10_06f8n;
+/** SMEP, OSXMMEXCPT, OSFXSR, PGE, PAE, PSE, DE. */
+const CR4 = 0x10_06b8n;
 
-/** CPUID: leaf (and subleaf) to EAX, EBX, ECX, EDX. */
-const CPUID: Record<number, readonly [number, number, number, number]> = {
+/** CPUID: leaf to EAX, EBX, ECX, EDX. */
+const CPUID: ReadonlyMap<number, readonly [number, number, number, number]> = new Map([
   // 'GenuineIntel'
-  0: [0xd, 0x756e_6547, 0x6c65_746e, 0x4965_6e69],
-  // Family 6; ECX: SSE3, PCLMULQDQ, SSSE3, CX16, SSE4.1, SSE4.2, MOVBE, POPCNT, AES, RDRAND, hypervisor present;
-  // EDX: FPU, DE, PSE, TSC, MSR, PAE, MCE, CX8, APIC, SEP, MTRR, PGE, MCA, CMOV, PAT, PSE36, CLFSH, MMX, FXSR, SSE, SSE2.
-  1: [0x0009_06ea, 0x0001_0800, 0xc2d8_2203 | 0, 0x078b_fbff],
+  [0, [0xd, 0x756e_6547, 0x6c65_746e, 0x4965_6e69]],
+  // Family 6; ECX: SSE3, PCLMULQDQ, SSSE3, CX16, SSE4.1, SSE4.2, MOVBE, POPCNT, AES, RDRAND;
+  // EDX: FPU, DE, PSE, TSC, MSR, PAE, CX8, APIC, PGE, CMOV, PAT, PSE36, CLFSH, FXSR, SSE, SSE2.
+  [1, [0x0009_06ea, 0x0001_0800, 0x42d8_2203, 0x070b_a37d]],
   // BMI1, SMEP, BMI2, ERMS, RDSEED, ADX
-  7: [0, 0x000c_0388, 0, 0],
-  2147483648: [0x8000_0008, 0, 0, 0],
+  [7, [0, 0x000c_0388, 0, 0]],
+  [0x8000_0000, [0x8000_0008, 0, 0, 0]],
   // ECX: LAHF, LZCNT, PREFETCHW; EDX: SYSCALL, NX, RDTSCP, long mode
-  2147483649: [0, 0, 0x121, 0x2810_0800],
-  // 48 bits of virtual address, 39 of physical
-  2147483656: [0x3027, 0, 0, 0],
+  [0x8000_0001, [0, 0, 0x121, 0x2810_0800]],
   // Invariant TSC
-  2147483655: [0, 0, 0, 0x100],
-};
+  [0x8000_0007, [0, 0, 0, 0x100]],
+  // 48 bits of virtual address, 39 of physical
+  [0x8000_0008, [0x3027, 0, 0, 0]],
+]);
 
 const BRAND = 'Irpwright virtual x64 processor';
 
 export const cpuid: Helper = ({ registers }) => {
   const leaf = registers.low32(GPR.RAX);
-  let values = CPUID[leaf] ?? [0, 0, 0, 0];
+  let values = CPUID.get(leaf) ?? [0, 0, 0, 0];
   if (leaf === 7 && registers.low32(GPR.RCX) !== 0) values = [0, 0, 0, 0];
   if (leaf >= 0x8000_0002 && leaf <= 0x8000_0004) {
     const word = (n: number) => {
@@ -70,47 +70,41 @@ function canonical(cpu: HelperContext, value: bigint): Address {
   return address === NON_CANONICAL ? cpu.raise(13) : address;
 }
 
+function segmentBase(name: 'fsBase' | 'gsBase' | 'kernelGsBase'): Msr {
+  return {
+    get: cpu => fromAddress(cpu.registers[name]),
+    set: (cpu, value) => {
+      cpu.registers[name] = canonical(cpu, value);
+    },
+  };
+}
+
 /** The MSRs that are there; any other is #GP (Intel SDM volume 4). */
-const MSRS: Record<number, Msr> = {
+const MSRS: ReadonlyMap<number, Msr> = new Map<number, Msr>([
   // IA32_TIME_STAMP_COUNTER
-  16: { get: cpu => BigInt(cpu.retired) },
+  [0x10, { get: cpu => BigInt(cpu.retired) }],
   // IA32_APIC_BASE: enabled, bootstrap processor
-  27: { get: () => 0xfee0_0900n },
+  [0x1b, { get: () => 0xfee0_0900n }],
   // IA32_FEATURE_CONTROL: locked
-  58: { get: () => 1n },
+  [0x3a, { get: () => 1n }],
   // IA32_BIOS_SIGN_ID
-  139: { get: () => 0n, set: () => {} },
+  [0x8b, { get: () => 0n, set: () => {} }],
   // IA32_MISC_ENABLE: fast strings
-  416: { get: () => 1n },
+  [0x1a0, { get: () => 1n }],
   // IA32_PAT
-  631: { get: () => 0x0007_0406_0007_0406n },
+  [0x277, { get: () => 0x0007_0406_0007_0406n }],
   // IA32_EFER: SCE, LME, LMA, NXE
-  3221225600: { get: () => 0xd01n },
-  3221225728: {
-    get: cpu => fromAddress(cpu.registers.fsBase),
-    set: (cpu, value) => {
-      cpu.registers.fsBase = canonical(cpu, value);
-    },
-  },
-  3221225729: {
-    get: cpu => fromAddress(cpu.registers.gsBase),
-    set: (cpu, value) => {
-      cpu.registers.gsBase = canonical(cpu, value);
-    },
-  },
-  3221225730: {
-    get: cpu => fromAddress(cpu.registers.kernelGsBase),
-    set: (cpu, value) => {
-      cpu.registers.kernelGsBase = canonical(cpu, value);
-    },
-  },
+  [0xc000_0080, { get: () => 0xd01n }],
+  [0xc000_0100, segmentBase('fsBase')],
+  [0xc000_0101, segmentBase('gsBase')],
+  [0xc000_0102, segmentBase('kernelGsBase')],
   // IA32_TSC_AUX
-  3221225731: { get: () => 0n },
-};
+  [0xc000_0103, { get: () => 0n }],
+]);
 
 export const rdmsr: Helper = cpu => {
   const { registers } = cpu;
-  const msr = MSRS[registers.low32(GPR.RCX)] ?? cpu.raise(13);
+  const msr = MSRS.get(registers.low32(GPR.RCX)) ?? cpu.raise(13);
   const value = msr.get(cpu);
   registers.setGpr(GPR.RAX, value & 0xffff_ffffn);
   registers.setGpr(GPR.RDX, value >> 32n);
@@ -120,7 +114,7 @@ export const rdmsr: Helper = cpu => {
 export const wrmsr: Helper = cpu => {
   const { registers } = cpu;
   const value = (BigInt(registers.low32(GPR.RDX)) << 32n) | BigInt(registers.low32(GPR.RAX));
-  const set = MSRS[registers.low32(GPR.RCX)]?.set ?? cpu.raise(13);
+  const set = MSRS.get(registers.low32(GPR.RCX))?.set ?? cpu.raise(13);
   set(cpu, value);
   return STAY;
 };
