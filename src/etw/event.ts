@@ -131,9 +131,7 @@ export interface EventTypes {
   'process-created': { created: number; name: string };
   'process-exited': { exited: number; status: number };
   'dpc-run': { routine: Address };
-  'apc-run': { routine: Address; mode: 'kernel' | 'user' };
   'work-item-run': { routine: Address };
-  'interrupt-taken': { vector: number };
   'pool-allocated': { address: Address; bytes: number; pool: string; tag: string };
   'pool-freed': { address: Address; tag: string };
 

@@ -87,10 +87,15 @@ const MAXIMUM_FRAMES = 4096;
  */
 const STACK_ENDS: ReadonlySet<string> = new Set(['base', 'interrupt']);
 
+/** Unwinds that no exception is behind. */
+const NOT_HANDLING: ReadonlySet<number> = new Set([STATUS_UNWIND, STATUS_LONGJUMP, STATUS_UNWIND_CONSOLIDATE]);
+
 export class ExceptionDispatcher {
   readonly memory: GuestMemory;
   readonly images: ImageTable;
   readonly frames: ActivationFrames;
+  /** Told when a frame has handled an exception: control goes on at the address. */
+  onHandled: ((status: number, at: Address) => void) | undefined;
 
   constructor({ memory, images, frames }: ExceptionOptions) {
     this.memory = memory;
@@ -270,7 +275,12 @@ export class ExceptionDispatcher {
         flags &= ~(EXCEPTION_COLLIDED_UNWIND | EXCEPTION_TARGET_UNWIND);
         if (disposition !== ExceptionContinueSearch) yield* this.#raise(STATUS_INVALID_DISPOSITION, record);
       }
-      if (arrived) throw new ContextSwitch(this.#landing(at, target, activation), activation && target.exception);
+      if (arrived) {
+        const { exception } = target;
+        const landing = this.#landing(at, target, activation);
+        if (!NOT_HANDLING.has(exception.status)) this.onHandled?.(exception.status, landing.rip);
+        throw new ContextSwitch(landing, activation && exception);
+      }
       scopeIndex = 0;
       at = frame.caller;
     }

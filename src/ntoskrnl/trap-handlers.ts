@@ -49,7 +49,10 @@ export class TrapHandlers implements SchedulerHooks {
 
   constructor(options: TrapHandlerOptions) {
     this.#options = options;
-    const { exceptions, registers } = options;
+    const { exceptions, registers, trace } = options;
+    exceptions.onHandled = (status, at) => {
+      if (trace.enabled) trace.emit({ type: 'exception-handled', status, at, where: exceptions.images.symbol(at) });
+    };
     this.#faults = {
       memory: exceptions.memory,
       images: exceptions.images,

@@ -216,7 +216,8 @@ function finish(made: Draft, machine: number): RequestReport {
     method,
     requestorMode,
     thread,
-    steps,
+    // A driver that completed the request has survived whatever was raised meanwhile.
+    steps: steps.map(step => (step.kind === 'exception' && ending === 'completed' ? { ...step, handled: true } : step)),
     ending,
     ...(ioControlCode === undefined ? {} : { ioControlCode }),
     ...(input === undefined ? {} : { input }),
