@@ -1,25 +1,22 @@
 /**
  * Our processor against a real one: every recorded case is run again, and every register, flag and byte must be as the
- * silicon left it (tools/vectors/harness.c recorded it; docs in tools/vectors/digest.ts say what is compared).
+ * silicon left it (docs/proof.md). The tests are several files so that they can run side by side.
  */
 import { readFileSync } from 'node:fs';
 import * as iced from 'iced-x86';
-import { describe, expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { InstructionDecoder } from '../../src/x86/decode.ts';
 import { emitFor } from '../../src/x86/families.ts';
 import { normalize } from '../../tools/vectors/digest.ts';
-import { encode } from '../../tools/vectors/encode.ts';
-import { chunks, Digests, type RecordedEntry, type VectorFile } from '../../tools/vectors/file.ts';
-import { allForms, exemption, provedForms } from '../../tools/vectors/forms.ts';
+import { Digests, type RecordedEntry, type VectorFile } from '../../tools/vectors/file.ts';
 import { CODE, SLOT_BYTES, SLOT_ENTRY } from '../../tools/vectors/layout.ts';
 import { codeArea, decodeAll, hex, statesRandom } from '../../tools/vectors/plan.ts';
-import { Random } from '../../tools/vectors/random.ts';
 import { StateGenerator } from '../../tools/vectors/state.ts';
 import { TranslatedProcessor } from '../../tools/vectors/translated.ts';
 
-const decoder = new InstructionDecoder(iced);
+export const decoder = new InstructionDecoder(iced);
 
-function read(name: string): VectorFile {
+export function read(name: string): VectorFile {
   return JSON.parse(readFileSync(new URL(name, import.meta.url), 'utf8')) as VectorFile;
 }
 
@@ -35,7 +32,7 @@ function accepted(code: Uint8Array, slot: number): boolean {
 }
 
 /** Runs a chunk; returns a line for each entry that differs. */
-function replay(seed: string, entries: readonly RecordedEntry[]): string[] {
+export function replay(seed: string, entries: readonly RecordedEntry[]): string[] {
   const processor = new TranslatedProcessor();
   processor.load(codeArea(entries.map(({ code }) => code)));
   const wrong: string[] = [];
@@ -61,29 +58,3 @@ function replay(seed: string, entries: readonly RecordedEntry[]): string[] {
   expect(processor.strayWrite()).toBeUndefined();
   return wrong;
 }
-
-describe.each(['forms.json', 'sequences.json'])('%s', name => {
-  const file = read(name);
-  const list = [...chunks(file)];
-  test.each(list.map((entries, i) => [i, entries] as const))('chunk %i', { timeout: 120_000 }, (_, entries) => {
-    expect(replay(file.seed, entries)).toEqual([]);
-  });
-});
-
-test('every form that is translated is proved, or has a reason why it cannot be', () => {
-  const recorded = new Set(read('forms.json').forms.map(form => form.name));
-  const proved = new Set(provedForms().map(form => form.name));
-  const missing: string[] = [];
-  for (const form of allForms('every')) {
-    if (recorded.has(form.name) || exemption(form.name) !== undefined) continue;
-    const random = new Random(form.name);
-    for (let variant = 0; variant < 8; variant++) {
-      const code = encode(form, random, 0, variant);
-      const instruction = code && decoder.decode(code, CODE + SLOT_ENTRY);
-      if (instruction && emitFor(instruction)) missing.push(form.name);
-      if (instruction) break;
-    }
-  }
-  expect(missing).toEqual([]);
-  expect([...recorded].filter(form => !proved.has(form))).toEqual([]);
-});
