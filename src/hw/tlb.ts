@@ -30,6 +30,10 @@ export class Tlb {
   root: number;
   /** Set by the processor: the user half is another, for code, too. */
   onSetRoot: () => void = () => {};
+  /** The last watched page that was walked to: accesses to one come in runs. */
+  #keptOutPage: Address = NON_CANONICAL;
+  #keptOutAccess: Access = 'read';
+  #keptOutAt = 0;
   /** Filled entries of the user half: byte offsets in the memory. */
   #userEntries: number[] = [];
 
@@ -47,12 +51,14 @@ export class Tlb {
   /** Empties the user half's entries: the kernel half is the same in every address space. */
   setRoot(root: number): void {
     this.root = root;
+    this.#keptOutPage = NON_CANONICAL;
     for (const entry of this.#userEntries) if (this.#ram.i32[(entry + 4) >>> 2]! >= 0) this.#clear(entry);
     this.#userEntries = [];
     this.onSetRoot();
   }
 
   flush(): void {
+    this.#keptOutPage = NON_CANONICAL;
     const { u8 } = this.#ram;
     u8.fill(0, TLB_READ, TLB_READ + ENTRIES * 16);
     u8.fill(0, TLB_WRITE, TLB_WRITE + ENTRIES * 16);
@@ -63,6 +69,7 @@ export class Tlb {
 
   /** After a change of the page's entry in the page tables. */
   invalidate(address: Address): void {
+    this.#keptOutPage = NON_CANONICAL;
     const index = indexOf(address);
     const page = pageOf(address);
     if (this.#holds(TLB_READ + index, page)) this.#clear(TLB_READ + index);
@@ -71,6 +78,7 @@ export class Tlb {
 
   /** Empties every entry that leads to the frame, of both tables or of that for writes. */
   invalidateFrame(frame: number, writesOnly = false): void {
+    this.#keptOutPage = NON_CANONICAL;
     const { i32 } = this.#ram;
     const offset = this.#ram.offsetOf(frame);
     for (const table of writesOnly ? [TLB_WRITE] : [TLB_READ, TLB_WRITE]) {
@@ -102,13 +110,20 @@ export class Tlb {
 
   /** As walk, but returns ABSENT or REFUSED instead of throwing. */
   probe(address: Address, access: Access, user = false): number {
+    const page = pageOf(address);
+    if (page === this.#keptOutPage && access === this.#keptOutAccess && !user) {
+      return this.#keptOutAt + (address - page);
+    }
     const at = probePageTables(this.#ram, this.#tables, this.root, address, access, user);
     if (at < 0 || user || access === 'execute') return at;
     const frame = (at - RAM_BASE) >>> PAGE_SHIFT;
-    const page = pageOf(address);
     const { watches } = this.#ram;
     const write = access === 'write';
-    if (!watches.observers(page, frame) && !(write && watches.codeFrames[frame])) {
+    if (watches.observers(page, frame)) {
+      this.#keptOutPage = page;
+      this.#keptOutAccess = access;
+      this.#keptOutAt = at - (address - page);
+    } else if (!(write && watches.codeFrames[frame])) {
       this.#fill((write ? TLB_WRITE : TLB_READ) + indexOf(address), page, at - (address - page));
     }
     return at;

@@ -62,8 +62,13 @@ export class Notices {
 }
 
 export class Watches {
-  readonly #pages = new Map<number, PageObserver[]>();
-  readonly #frames = new Map<number, PageObserver[]>();
+  /** The lists are replaced, never changed: an observer may come or go while they are told. */
+  readonly #pages = new Map<number, readonly PageObserver[]>();
+  readonly #frames = new Map<number, readonly PageObserver[]>();
+  /** The last answer of `observers`: accesses to a watched page come in runs. */
+  #lastPage: Address = 0;
+  #lastFrame = -1;
+  #last: readonly PageObserver[] | undefined;
   /** Called with a page's address, or with a frame, when it begins or ends to be watched. */
   readonly #changed: ((page: Address | undefined, frame: number | undefined) => void)[] = [];
   /** Not zero: the frame holds translated code. */
@@ -93,35 +98,40 @@ export class Watches {
   /** Who watches a page of which frame; undefined if nobody does. */
   observers(page: Address, frame: number): readonly PageObserver[] | undefined {
     if (this.#pages.size === 0 && this.#frames.size === 0) return undefined;
+    if (page === this.#lastPage && frame === this.#lastFrame) return this.#last;
     const byPage = this.#pages.get(page);
     const byFrame = this.#frames.get(frame);
-    return byPage && byFrame ? [...byPage, ...byFrame] : (byPage ?? byFrame);
+    this.#last = byPage && byFrame ? [...byPage, ...byFrame] : (byPage ?? byFrame);
+    this.#lastPage = page;
+    this.#lastFrame = frame;
+    return this.#last;
   }
 
   #tell(page: Address | undefined, frame: number | undefined): void {
+    this.#lastFrame = -1;
     for (const changed of this.#changed) changed(page, frame);
   }
 
   #add(
-    map: Map<number, PageObserver[]>,
+    map: Map<number, readonly PageObserver[]>,
     keys: readonly number[],
     observer: PageObserver,
     tell: (key: number) => void,
   ): Watch {
     for (const key of keys) {
-      const list = map.get(key);
-      if (list) list.push(observer);
-      else map.set(key, [observer]);
+      map.set(key, [...(map.get(key) ?? []), observer]);
       tell(key);
     }
+    let removed = false;
     return {
       remove() {
+        if (removed) return;
+        removed = true;
         for (const key of keys) {
-          const list = map.get(key);
-          const at = list?.indexOf(observer) ?? -1;
-          if (!list || at < 0) continue;
-          list.splice(at, 1);
-          if (list.length === 0) map.delete(key);
+          const list = map.get(key) ?? [];
+          const at = list.indexOf(observer);
+          if (list.length > 1) map.set(key, list.toSpliced(at, 1));
+          else map.delete(key);
           tell(key);
         }
       },

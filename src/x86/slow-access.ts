@@ -203,7 +203,10 @@ export class SlowAccess {
   }
 
   #value(at: number, size: number): bigint {
-    return this.#ram.view.getBigUint64(at, true) & ((1n << BigInt(size * 8)) - 1n);
+    const { view } = this.#ram;
+    if (size === 8) return view.getBigUint64(at, true);
+    if (size === 4) return BigInt(view.getUint32(at, true));
+    return view.getBigUint64(at, true) & ((1n << BigInt(size * 8)) - 1n);
   }
 
   #gather(pieces: readonly Piece[], to: number): void {
