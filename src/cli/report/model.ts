@@ -62,7 +62,7 @@ export type Step =
 export type Ending =
   /** Completed; `status` and `information` are its IoStatus. */
   | 'completed'
-  /** The I/O manager refused the call: no IRP was sent. */
+  /** The I/O manager refused the call: no driver saw it. */
   | 'refused'
   | 'never completed'
   /** The driver keeps the processor busy, or the calling thread waiting, for ever. */

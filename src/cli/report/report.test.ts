@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { sampleEvents, sampleReport } from '../../../test/sample-report.ts';
+import { IRP, sampleEvents, sampleReport } from '../../../test/sample-report.ts';
+import { Recorder, Trace } from '../../etw/index.ts';
 import { explainParameters, stopLine } from './bug-check.ts';
 import { reportJson } from './json.ts';
 import { renderReport } from './render.ts';
@@ -41,6 +42,18 @@ describe('requests from the trace', () => {
   });
 });
 
+it('knows a request that no driver saw: its buffer could not be captured', () => {
+  const trace = new Trace();
+  const recorder = new Recorder(trace);
+  const [entered, created] = sampleEvents().filter(event => event.type === 'call-entered' || event.type === 'irp-created'); // biome-ignore format: one line
+  trace.emit(entered!);
+  trace.emit(created!);
+  trace.emit({ type: 'irp-freed', irp: IRP });
+  trace.emit({ type: 'call-returned', name: 'DeviceIoControl', status: 0xc0000005 });
+  const [request] = requestsOf(recorder.events).requests;
+  expect(request).toMatchObject({ ending: 'refused', status: 0xc0000005 });
+});
+
 describe('the report as text', () => {
   const text = renderReport(sampleReport());
   /** Columns are as wide as they need be. */
@@ -54,7 +67,7 @@ describe('the report as text', () => {
     ['a direct way', 'd20010 ═ 3 frames 1a3-1a4 1c0 write ═ ffffe090`00010010 8192 STATUS_BUFFER_OVERFLOW'],
     ['a raw pointer', 'raw d30000'],
     ['a handled exception', 'caught STATUS_ACCESS_VIOLATION at ffffe090`00000000 in sample!Write+0x12'],
-    ['a refused call', 'd30000 STATUS_ACCESS_VIOLATION (no IRP)'],
+    ['a refused call', 'd30000 STATUS_ACCESS_VIOLATION (not sent)'],
     ['the blue screen', '*** STOP 0x000000D1 (0x0000000000000000,0x0000000000000002,0x0000000000000001,0xFFFFF80000001234)'],
     ['its parameters', 'parameter 2: IRQL 2 (DISPATCH_LEVEL)'],
     ['its stack', '00 sample!Read+0x4 (read.c:12)'],

@@ -74,7 +74,7 @@ const STUCK: ReadonlySet<Ending> = new Set(['stopped the machine', 'never comple
 export function outcomeOf(request: RequestReport, style: Style): string {
   if (STUCK.has(request.ending)) return style.bad(request.ending);
   const status = request.status === undefined ? '' : statusText(style, request.status);
-  return request.ending === 'refused' ? `${status} ${style.faint('(no IRP)')}` : status;
+  return request.ending === 'refused' ? `${status} ${style.faint('(not sent)')}` : status;
 }
 
 const NOTES: { [K in Step['kind']]?: (step: StepOf<K>, request: RequestReport, style: Style) => string | undefined } = {

@@ -110,7 +110,7 @@ export function requestsOf(events: readonly TraceEvent[], machine = 1, firstId =
     'call-returned': event => {
       if (CALLS[event.name] === undefined) return;
       const made = stackOf(event.thread).pop();
-      if (!made || made.irp !== undefined) return;
+      if (!made || (made.irp !== undefined && made.ending !== 'refused')) return;
       made.ending = 'refused';
       made.status = event.status;
     },
@@ -178,6 +178,12 @@ export function requestsOf(events: readonly TraceEvent[], machine = 1, firstId =
       const { status, information, irql, thread } = event;
       add(event, { kind: 'completed', status, information, irql, thread });
       if (made) Object.assign(made, { ending: 'completed', status, information });
+    },
+    'irp-freed': event => {
+      const made = event.request === undefined ? undefined : byRequest.get(event.request);
+      const sent = made?.steps.some(step => step.kind === 'dispatched');
+      // A buffer that cannot be captured or locked: no driver has seen the IRP.
+      if (made?.ending === 'never completed' && !sent) made.ending = 'refused';
     },
     'exception-raised': event => {
       const address = event.information.length > 1 ? { address: event.at } : {};
