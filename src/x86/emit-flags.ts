@@ -44,7 +44,8 @@ export class FlagEmitter extends StateEmitter {
     const bits = this.save('i32');
     const kind = this.cc === DYNAMIC ? KIND.EFLAGS : kindOf(this.cc);
     const size = this.cc === DYNAMIC ? 4 : sizeOf(this.cc);
-    if (kind === KIND.EFLAGS || (kind !== KIND.RESULT && (mask & ~FLAG.AF) !== (FLAG.CF | FLAG.OF))) {
+    const step = kind === KIND.INC || kind === KIND.DEC;
+    if (kind === KIND.EFLAGS || step || (kind !== KIND.RESULT && (mask & ~FLAG.AF) !== (FLAG.CF | FLAG.OF))) {
       this.eflags().w.i32(~mask).op('i32.and').get(bits).op('i32.or');
       return this.setEflags();
     }
@@ -172,7 +173,8 @@ export class FlagEmitter extends StateEmitter {
       return true;
     }
     if (kind === KIND.ADD && condition === 2) return compare('lt_u');
-    if (kind === KIND.RESULT && (condition === 0 || condition === 2)) {
+    const carryInB = kind === KIND.RESULT || kind === KIND.INC || kind === KIND.DEC;
+    if (condition === 2 ? carryInB : condition === 0 && kind === KIND.RESULT) {
       w.get(LOCAL.ccB).op('i32.wrap_i64');
       if (condition === 0) w.i32(11).op('i32.shr_u');
       w.i32(1).op('i32.and');

@@ -9,6 +9,8 @@
  *   SUB     A is the first operand, B the second (so that conditions after `cmp` are one comparison)
  *   LOGIC   A is the result; CF, OF and AF are clear
  *   RESULT  A is the result (ZF, SF, PF); CF, AF and OF stand in B at their places in RFLAGS
+ *   INC     A is the result, B the CF that inc left alone; AF and OF follow from the result
+ *   DEC     likewise
  *
  * Translated code knows the op statically nearly everywhere; where paths join it is in a local, and `flagsFunction`
  * computes from it.
@@ -20,7 +22,7 @@ export const STATUS_FLAGS = 0x8d5;
 /** IF, DF, TF and the fixed bit 1. */
 export const SYSTEM = { ONE: 0x2, TF: 0x100, IF: 0x200, DF: 0x400 } as const;
 
-export const KIND = { EFLAGS: 0, ADD: 1, SUB: 2, LOGIC: 3, RESULT: 4 } as const;
+export const KIND = { EFLAGS: 0, ADD: 1, SUB: 2, LOGIC: 3, RESULT: 4, INC: 5, DEC: 6 } as const;
 export type Kind = (typeof KIND)[keyof typeof KIND];
 
 export type IntegerSize = 1 | 2 | 4 | 8;
@@ -73,9 +75,27 @@ export function flagsFunction(): Body {
   sign().i32(11).op('i32.shl');
   orIn();
   w.end();
-  isKind(KIND.RESULT).if();
+  w.get(op)
+    .i32(KIND.RESULT * 4)
+    .op('i32.ge_u')
+    .if();
   w.get(b).op('i32.wrap_i64').set(out);
   w.end();
+  // The low bits and the top of the result tell: inc leaves 8000… on overflow and xxx0 on a half carry, dec 7fff… and xxxf.
+  for (const [kind, digit, top] of [
+    [KIND.INC, 0, 1n << 63n],
+    [KIND.DEC, 15, (1n << 63n) - 1n],
+  ] as const) {
+    isKind(kind).if();
+    w.get(result).op('i32.wrap_i64').i32(15).op('i32.and').i32(digit).op('i32.eq').i32(4).op('i32.shl');
+    orIn();
+    // Shifted up, a result of 7fff… has zeros below: they are filled for the comparison.
+    up(result);
+    if (kind === KIND.DEC) w.i64(1).get(shift).op('i64.extend_i32_u').op('i64.shl').i64(1).op('i64.sub').op('i64.or');
+    w.i64(top).op('i64.eq').i32(11).op('i32.shl');
+    orIn();
+    w.end();
+  }
   up(result).op('i64.eqz').i32(6).op('i32.shl');
   orIn();
   up(result);

@@ -121,24 +121,15 @@ const step =
   (by: 1 | -1): Emit =>
   (e, i) => {
     const size = e.size(i);
-    const carry = e.carry().save('i32');
-    const result = e.temp(e.type(size));
+    const type = e.type(size);
+    const [carry, result] = [e.temp(type), e.temp(type)];
+    e.carry();
+    if (size === 8) e.w.op('i64.extend_i32_u');
+    e.w.set(carry);
     e.update(i, 0, () => {
       e.constant(size, by).typed(size, 'add').zeroExtend(size).w.tee(result);
     });
-    const limit = by > 0 ? 1n << BigInt(size * 8 - 1) : (1n << BigInt(size * 8 - 1)) - 1n;
-    e.w.get(result);
-    e.constant(size, limit).typed(size, 'eq').w.i32(11).op('i32.shl').get(carry).op('i32.or');
-    e.w.get(result);
-    e.toI32(size)
-      .w.i32(15)
-      .op('i32.and')
-      .i32(by > 0 ? 0 : 15)
-      .op('i32.eq')
-      .i32(4)
-      .op('i32.shl')
-      .op('i32.or');
-    e.setResultFlags(size, result);
+    e.setFlags(by > 0 ? KIND.INC : KIND.DEC, size, result, carry);
   };
 
 const neg: Emit = (e, i) => {
