@@ -12,12 +12,12 @@ import { EXIT_CODES, type Report } from './report/model.ts';
 import { runScript } from './run.ts';
 
 interface CheckFlags extends OutputOptions {
-  readonly with: readonly string[];
-  readonly ioctl: readonly number[];
+  readonly with?: readonly string[];
+  readonly ioctl?: readonly number[];
   readonly seed: number;
 }
 
-const collect = <T>(parse: (text: string) => T) => (text: string, before: readonly T[]): T[] => [...before, parse(text)]; // biome-ignore format: one line
+const collect = <T>(parse: (text: string) => T) => (text: string, before: readonly T[] = []): T[] => [...before, parse(text)]; // biome-ignore format: one line
 
 const EXAMPLES = `
 Examples:
@@ -60,8 +60,8 @@ function program(terminal: Terminal, finished: (report: Report) => void): Comman
     .command('check')
     .argument('<driver.sys>', 'the driver to check')
     .description('load a driver, find its devices and I/O control codes, send ordinary requests, unload it, and report')
-    .option('--with <other.sys>', 'load this driver first; may be repeated', collect(String), [])
-    .option('--ioctl <code>', 'send this I/O control code, too; may be repeated', collect(parseCode), [])
+    .option('--with <other.sys>', 'load this driver first; may be repeated', collect(String))
+    .option('--ioctl <code>', 'send this I/O control code, too; may be repeated', collect(parseCode))
     .option('--seed <n>', 'everything random follows from it', parseSeed, 1)
     .option('--json <file>', 'write the report as JSON')
     .option('--trace <file>', 'write every event as JSON Lines')
@@ -93,14 +93,14 @@ function program(terminal: Terminal, finished: (report: Report) => void): Comman
 
 function checkCommand(path: string, flags: CheckFlags, terminal: Terminal): Report {
   const driver = readInput(path);
-  const others = flags.with.map(readInput);
+  const others = (flags.with ?? []).map(readInput);
   const trace = flags.trace === undefined ? undefined : new TraceFile(flags.trace);
   const progress = new Progress(terminal.stderr);
   try {
     return check({
       driver,
       with: others,
-      ioctls: flags.ioctl,
+      ioctls: flags.ioctl ?? [],
       seed: flags.seed,
       onEvents: events => trace?.write(events),
       onProgress: text => progress.show(text),

@@ -26,18 +26,19 @@ export function wantsColours({ stdout, env }: Terminal): boolean {
 
 /** A trace file that grows machine by machine; `-` is not accepted, the report is there. */
 export class TraceFile {
+  readonly #path: string;
   readonly #file: number;
 
   constructor(path: string) {
-    this.#file = opened(path, () => openSync(path, 'w'));
-    writeSync(this.#file, traceHeader());
+    this.#path = path;
+    this.#file = writing(path, () => openSync(path, 'w'));
+    this.#write(traceHeader());
   }
 
   write(events: readonly TraceEvent[]): void {
     const CHUNK = 10_000;
     for (let n = 0; n < events.length; n += CHUNK) {
-      writeSync(
-        this.#file,
+      this.#write(
         events
           .slice(n, n + CHUNK)
           .map(traceLine)
@@ -46,19 +47,25 @@ export class TraceFile {
     }
   }
 
+  #write(text: string): void {
+    writing(this.#path, () => writeSync(this.#file, text));
+  }
+
   close(): void {
     closeSync(this.#file);
   }
 }
 
+/** The text goes first: a JSON file that cannot be written does not cost what was found out. */
 export function writeReport(report: Report, { json }: OutputOptions, terminal: Terminal): void {
-  if (json !== undefined) opened(json, () => writeFileSync(json, reportJson(report)));
   terminal.stdout.write(renderReport(report, createStyle(wantsColours(terminal))));
+  if (json !== undefined) writing(json, () => writeFileSync(json, reportJson(report)));
 }
 
-function opened<T>(path: string, open: () => T): T {
+function writing<T>(path: string, write: () => T): T {
+  if (path === '-') throw new UsageError('-: name a file; standard output has the report as text');
   try {
-    return open();
+    return write();
   } catch (error) {
     throw new UsageError(`${path}: cannot be written: ${(error as Error).message}`);
   }

@@ -25,6 +25,11 @@ export interface RunOptions {
 
 type Stop = BugCheck | Hang | Unsupported;
 
+/** Anything can be thrown, also undefined. */
+interface Failure {
+  readonly error: unknown;
+}
+
 /** @throws UsageError for a script that is not there */
 export async function runScript(path: string, { onEvents, onScriptError }: RunOptions): Promise<Report> {
   const file = resolve(path);
@@ -34,7 +39,7 @@ export async function runScript(path: string, { onEvents, onScriptError }: RunOp
   const end = await recording.run(machines, () => endOf(() => load(file)));
   for (const { recorder } of machines) onEvents(recorder.events);
   if (end && !isStop(end.error)) onScriptError(end.error);
-  return reportOf(path, machines, end?.error);
+  return reportOf(path, machines, end);
 }
 
 async function load(file: string): Promise<void> {
@@ -50,7 +55,7 @@ async function scriptApi(): Promise<object> {
 }
 
 /** What it threw. */
-async function endOf(work: () => Promise<void>): Promise<{ readonly error: unknown } | undefined> {
+async function endOf(work: () => Promise<void>): Promise<Failure | undefined> {
   try {
     await work();
     return undefined;
@@ -63,13 +68,15 @@ function isStop(error: unknown): error is Stop {
   return error instanceof BugCheck || error instanceof Hang || error instanceof Unsupported;
 }
 
-function reasonOf(path: string, machines: readonly RecordedMachine[], error: unknown): string | undefined {
+function reasonOf(path: string, machines: readonly RecordedMachine[], end: Failure | undefined): string | undefined {
+  const error = end?.error;
   if (error instanceof Unsupported) return error.message;
-  if (error !== undefined && !isStop(error)) return `${path} failed: ${error instanceof Error ? error.message : error}`;
+  if (end && !isStop(error)) return `${path} failed: ${error instanceof Error ? error.message : error}`;
   return machines.length === 0 ? `${path} has made no machine` : undefined;
 }
 
-function reportOf(path: string, machines: readonly RecordedMachine[], error: unknown): Report {
+function reportOf(path: string, machines: readonly RecordedMachine[], end: Failure | undefined): Report {
+  const error = end?.error;
   const requests: RequestReport[] = [];
   const prints: string[] = [];
   const findings: Finding[] = [];
@@ -83,7 +90,7 @@ function reportOf(path: string, machines: readonly RecordedMachine[], error: unk
   if (error instanceof Hang) findings.push(hangFinding(error, requests.findLast(r => r.ending === 'never completed'), `in ${path}`)); // biome-ignore format: one line
   const devices = machines.flatMap(({ machine, recorder }) => devicesOf(machine, recorder));
   const merged = mergeFindings([...deviceFindings(devices), ...findings]);
-  const reason = reasonOf(path, machines, error);
+  const reason = reasonOf(path, machines, end);
   const verdict: Verdict = merged.length > 0 ? 'misbehaved' : reason === undefined ? 'clean' : 'unchecked';
   return {
     version: REPORT_VERSION,

@@ -44,6 +44,7 @@ describe('requests from the trace', () => {
 
 it('knows a request that no driver saw: its buffer could not be captured', () => {
   const trace = new Trace();
+  trace.stampWith(() => ({ time: 0, thread: 8, process: 4, irql: 0 }));
   const recorder = new Recorder(trace);
   const [entered, created] = sampleEvents().filter(event => event.type === 'call-entered' || event.type === 'irp-created'); // biome-ignore format: one line
   trace.emit(entered!);
