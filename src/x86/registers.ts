@@ -51,7 +51,7 @@ export class RegisterFile {
 
   /** Registers as after a reset into 64-bit mode: zeros, the fixed RFLAGS bit, MXCSR and FCW at their defaults. */
   reset(): void {
-    this.#u8.fill(0, REGISTERS, REGISTERS_END);
+    this.restore(new Uint8Array(REGISTERS_END - REGISTERS));
     this.#i32[SYSTEM_FLAGS >>> 2] = SYSTEM.ONE;
     this.#i32[MXCSR >>> 2] = 0x1f80;
     this.#i32[FCW >>> 2] = 0x27f;
@@ -172,6 +172,7 @@ export class RegisterFile {
   save(): Uint8Array {
     return this.#u8.slice(REGISTERS, REGISTERS_END);
   }
+  /** Takes back what `save` gave. The count of instructions is the processor's, and stays. */
   restore(copy: Uint8Array): void {
     const fuel = this.#u64[FUEL >>> 3]!;
     this.#u8.set(copy, REGISTERS);

@@ -140,8 +140,10 @@ test('registers are saved and restored', () => {
   registers.setGpr(5, 77n);
   registers.rflags = 0x8d5 | 0x202;
   const copy = registers.save();
+  m.processor.retired = 1234;
   registers.reset();
   expect(registers.gpr(5)).toBe(0n);
   registers.restore(copy);
+  expect(m.processor.retired).toBe(1234);
   expect([registers.gpr(5), registers.xmm(3), registers.rflags]).toEqual([77n, (1n << 127n) | 5n, 0x8d5 | 0x202]);
 });
