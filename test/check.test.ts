@@ -181,14 +181,28 @@ describe('mistakes in the command', () => {
     [['check'], "missing required argument 'driver.sys'"],
     [['chekc'], 'check'],
     [['run', 'no-such.ts'], 'no-such.ts: there is no such file'],
+    [['check', TRANSFER, '--trace', '-'], '-: name a file'],
   ])('%j: exit code 2, and what is wrong', async (args, text) => {
     const { exitCode, stdout, stderr } = await irpwright(...args);
     expect(stdout + stderr).toContain(text);
     expect(exitCode).toBe(2);
   });
 
+  it('shows the report before it says that the JSON file cannot be written', async () => {
+    const { exitCode, stdout, stderr } = await irpwright(
+      'check',
+      TRANSFER,
+      '--json',
+      join(directory, 'no', 'such.json'),
+    );
+    expect(stdout).toContain('no findings');
+    expect(stderr).toContain('such.json: cannot be written');
+    expect(exitCode).toBe(2);
+  });
+
   it('has help with examples', async () => {
     const { exitCode, stdout } = await irpwright('check', '--help');
+    expect(stdout).not.toContain('default: []');
     expect(stdout).toContain('irpwright check filter.sys --with transfer.sys');
     expect(exitCode).toBe(0);
   });
@@ -222,6 +236,14 @@ describe('run', () => {
     const { exitCode, stdout, stderr } = await irpwright('run', script);
     expect(stdout).toContain('fails.ts failed: no such device here');
     expect(stderr).toContain('RangeError');
+    expect(exitCode).toBe(2);
+  });
+
+  it('knows that a script failed also if it threw nothing', async () => {
+    const script = join(directory, 'throws-nothing.ts');
+    writeFileSync(script, "import { boot } from 'irpwright'; boot(); throw undefined;");
+    const { exitCode, stdout } = await irpwright('run', script);
+    expect(stdout).toContain('throws-nothing.ts failed: undefined');
     expect(exitCode).toBe(2);
   });
 
