@@ -1,6 +1,10 @@
 /*
- * Runs one kernel (raw machine code, Windows x64 convention) natively: kernel FILE NAME REPEATS, prints seconds a run.
- * The arguments of each kernel are those of cpu.ts.
+ * Runs one kernel (raw machine code, Windows x64 convention) natively:
+ *
+ *     native-kernels FILE RCX RDX R8 R9
+ *
+ * runs it once for each line of its standard input, and prints the seconds that it took. An argument that begins with
+ * '@' is an offset in four megabytes of data.
  */
 #define _GNU_SOURCE
 #include <stdint.h>
@@ -21,7 +25,7 @@ static double now(void)
 
 int main(int argc, char **argv)
 {
-    if (argc != 7)
+    if (argc != 6)
         return 2;
     uint8_t *code = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     uint8_t *data = mmap(0, 4 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -42,18 +46,14 @@ int main(int argc, char **argv)
         floats[i] = (i % 1000) * 0.5f;
     uint64_t args[4];
     for (int i = 0; i < 4; i++) {
-        /* An argument with a leading '@' is an offset in the data. */
-        const char *text = argv[3 + i];
+        const char *text = argv[2 + i];
         args[i] = *text == '@' ? (uint64_t)(data + strtoull(text + 1, 0, 0)) : strtoull(text, 0, 0);
     }
-    double best = 1e9;
-    for (int i = 0; i < atoi(argv[2]); i++) {
+    for (char line[16]; fgets(line, sizeof line, stdin);) {
         double start = now();
         ((kernel_t)code)(args[0], args[1], args[2], args[3]);
-        double time = now() - start;
-        if (time < best)
-            best = time;
+        printf("%.9f\n", now() - start);
+        fflush(stdout);
     }
-    printf("%.9f\n", best);
     return 0;
 }

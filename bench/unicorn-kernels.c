@@ -1,9 +1,9 @@
 /*
  * Runs one kernel (raw machine code, Windows x64 convention) in Unicorn:
  *
- *     unicorn-kernels FILE REPEATS RCX RDX R8 R9
+ *     unicorn-kernels FILE RCX RDX R8 R9
  *
- * prints the seconds of each run, one a line. An argument that begins with '@' is an offset in four megabytes of data,
+ * runs it once for each line of its standard input, and prints the seconds that it took. An argument that begins with '@' is an offset in four megabytes of data,
  * laid out as native-kernels.c lays them out. Each megabyte has an address of its own, so far from the others that
  * Unicorn's direct-mapped TLB does not alias them: its best case.
  */
@@ -66,7 +66,7 @@ static uint64_t argument(const char *text)
 
 int main(int argc, char **argv)
 {
-    if (argc != 7)
+    if (argc != 6)
         return 2;
     uint8_t code[4096] = {0};
     FILE *f = fopen(argv[1], "rb");
@@ -85,10 +85,10 @@ int main(int argc, char **argv)
         must(uc_mem_write(uc, DATA + i * DATA_STRIDE, data + i * MEGABYTE, MEGABYTE), "write data");
     }
     const int registers[] = {UC_X86_REG_RCX, UC_X86_REG_RDX, UC_X86_REG_R8, UC_X86_REG_R9};
-    for (int run = 0; run < atoi(argv[2]); run++) {
+    for (char line[16]; fgets(line, sizeof line, stdin);) {
         uint64_t rsp = STACK + STACK_BYTES - 0x1008, back = RETURN;
         for (int i = 0; i < 4; i++) {
-            uint64_t value = argument(argv[3 + i]);
+            uint64_t value = argument(argv[2 + i]);
             must(uc_reg_write(uc, registers[i], &value), "argument");
         }
         must(uc_mem_write(uc, rsp, &back, sizeof back), "return address");
@@ -96,6 +96,7 @@ int main(int argc, char **argv)
         double start = now();
         must(uc_emu_start(uc, CODE, RETURN, 0, 0), "run");
         printf("%.9f\n", now() - start);
+        fflush(stdout);
     }
     uc_close(uc);
     return 0;
