@@ -112,6 +112,8 @@ export function encode(
   }
   // With the count in an address register it could not be kept in range: beyond 16 the result is undefined.
   if (/^Sh[lr]d_rm16_r16_CL/.test(form.name) && usesRcx(instruction)) return undefined;
+  // Intel reads 16 bits there, AMD 32.
+  if (form.name === 'Movsxd_r16_rm16' && memory) return undefined;
   if (info.canUseLockPrefix && memory && variant % 4 === 3) instruction.hasLockPrefix = true;
   if (info.canUseRepPrefix && variant % 3 === 1) instruction.hasRepPrefix = true;
   if (info.canUseRepnePrefix && variant % 3 === 2) instruction.hasRepnePrefix = true;

@@ -113,7 +113,7 @@ const PREFIXES = [0x66, 0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x2e, 0x36, 0x3e, 0x26, 0x
 const MAPS: readonly (readonly number[])[] = [[], [], [0x0f], [0x0f], [0x0f, 0x38], [0x0f, 0x3a]];
 const LONGEST = 15;
 /** Whose immediates must be chosen: shld beyond its size is undefined, enter writes before its last check. */
-const UNRULY = new Set([Mnemonic.Shld, Mnemonic.Shrd, Mnemonic.Enter]);
+const UNRULY = new Set([Mnemonic.Shld, Mnemonic.Shrd, Mnemonic.Enter, Mnemonic.Movsxd]);
 
 /**
  * Random bytes that are a proved form, in whatever strange encoding, or no instruction at all (which must be #UD).
