@@ -19,7 +19,7 @@ export function chart(figures: readonly Figure[]): string {
       color: COLOURS,
       textStyle: { fontFamily: 'sans-serif' },
       title: { text: 'Million guest instructions a second (logarithmic)', left: 'center', textStyle: { fontSize: 14 } },
-      legend: { bottom: 4 },
+      legend: { bottom: 4, itemGap: 24 },
       grid: { left: 60, right: 16, top: 40, bottom: 64 },
       xAxis: { type: 'category', data: shown.map(each => each.name), axisLabel: { interval: 0 } },
       yAxis: { type: 'log', min: 10 },
@@ -31,8 +31,12 @@ export function chart(figures: readonly Figure[]): string {
         data: data.map(value => Number(value.toPrecision(3))),
       })),
     });
-    // The drawings of a process are numbered, and so are their styles.
-    return drawing.renderToSVGString().replace(/\bzr\d+-/g, 'zr-');
+    // Styles are numbered through all drawings of a process.
+    const styles = new Map<string, string>();
+    return drawing.renderToSVGString().replace(/\bzr\d+-cls-\d+/g, style => {
+      if (!styles.has(style)) styles.set(style, `style-${styles.size}`);
+      return styles.get(style)!;
+    });
   } finally {
     // Without this its timer keeps the process alive.
     drawing.dispose();
