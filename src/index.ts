@@ -24,7 +24,21 @@ export { PageFault } from './wdm/memory.ts';
 export * as ntstatus from './wdm/ntstatus.ts';
 export * from './win32/index.ts';
 
-/** A machine with the decoder of the package `iced-x86`. Elsewhere than in Node, hand `Machine` another loading of it. */
+/**
+ * A machine with the decoder of the package `iced-x86`, and in Node with its file system. Elsewhere, hand `Machine`
+ * another loading of the decoder.
+ */
 export function boot(options: Omit<MachineOptions, 'decoder'> = {}): Machine {
-  return new Machine({ ...options, decoder });
+  return new Machine({ readFile, ...options, decoder });
+}
+
+/** What there is of Node, if this is Node: nothing here imports it. */
+interface Host {
+  readonly process?: { getBuiltinModule?(name: 'node:fs'): { readFileSync(path: string): Uint8Array } };
+}
+
+function readFile(path: string): Uint8Array {
+  const files = (globalThis as Host).process?.getBuiltinModule?.('node:fs');
+  if (files === undefined) throw new TypeError(`loadDriver('${path}'): read the file and give its bytes`);
+  return files.readFileSync(path);
 }

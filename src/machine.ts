@@ -57,6 +57,8 @@ export interface MachineOptions {
   readonly limits?: Partial<SchedulerLimits>;
   /** System time at boot, 100 ns units since 1601. Default: 1 January 2026. */
   readonly bootTime?: bigint;
+  /** Reads a driver that is named by its path; the machine itself knows no files. */
+  readonly readFile?: (path: string) => Uint8Array;
 }
 
 /** A driver that is loaded. */
@@ -100,10 +102,13 @@ export class Machine {
   readonly #services: ServiceTable;
   readonly #loader: SystemImageLoader;
   readonly #systemThread: Thread;
+  readonly #readFile: MachineOptions['readFile'];
 
   constructor(options: MachineOptions) {
     const { trace, images } = this;
+    checkOptions(options);
     this.seed = options.seed ?? 1;
+    this.#readFile = options.readFile;
     const random = new SeededRandom(this.seed ^ 0x5eed);
     const random32 = () => random.below(0x1_0000_0000);
 
@@ -200,12 +205,17 @@ export class Machine {
   // --- Drivers
 
   /**
-   * Loads a driver: the bytes of a `.sys`, or one written in TypeScript. DriverEntry has returned when this does.
-   * @param name of the image: transfer.sys becomes \Driver\transfer
+   * Loads a driver: the bytes of a `.sys`, its path, or one written in TypeScript. DriverEntry has returned when this
+   * does.
+   * @param name of the image: transfer.sys becomes \Driver\transfer. Default: the file's
    * @throws BugCheck, Unsupported, Hang
    */
-  loadDriver(source: Uint8Array | TypeScriptDriver, name?: string): DriverLoad {
-    return isTypeScriptDriver(source) ? this.#loadTypeScript(source) : this.#loadImage(source, name ?? 'driver.sys');
+  loadDriver(source: Uint8Array | string | TypeScriptDriver, name?: string): DriverLoad {
+    if (isTypeScriptDriver(source)) return this.#loadTypeScript(source);
+    if (source instanceof Uint8Array) return this.#loadImage(source, name ?? 'driver.sys');
+    if (typeof source !== 'string' || this.#readFile === undefined)
+      throw new TypeError(`loadDriver: give the bytes of a .sys as a Uint8Array, such as readFileSync(path) has them`);
+    return this.#loadImage(this.#readFile(source), name ?? source.replace(/^.*[\\/]/, ''));
   }
 
   #loadImage(bytes: Uint8Array, name: string): DriverLoad {
@@ -283,6 +293,14 @@ export class Machine {
   #exit(record: ProcessRecord<AddressSpace>, thread: Thread, status: number): void {
     this.#ke.scheduler.execute(thread, 'NtTerminateProcess', this.#io.closeProcess(record.object));
     this.#ps.exitProcess(record, status);
+  }
+}
+
+/** A limit that is no number would be none: an endless loop would never end. */
+function checkOptions({ seed = 1, limits = {} }: MachineOptions): void {
+  if (!Number.isSafeInteger(seed)) throw new RangeError(`seed ${seed}: a seed is an integer`);
+  for (const [name, value] of Object.entries(limits)) {
+    if (!(value >= 0)) throw new RangeError(`limits.${name} ${value}: a limit is a number of nanoseconds`);
   }
 }
 
