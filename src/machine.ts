@@ -274,6 +274,7 @@ export class Machine {
 
   /** A process with one thread, whose application is the program that calls. */
   createProcess(imageName = 'app.exe'): Process {
+    const { trace } = this;
     const record = this.#ps.createProcess(imageName);
     const space = record.space!;
     space.process = record.object;
@@ -285,7 +286,10 @@ export class Machine {
       memory: space.memory,
       stack: { limit, base: limit + USER_STACK_BYTES },
       systemCall: (service, ...args) => this.#ke.scheduler.execute(thread, service, this.#services.call(service, args)),
-      emit: event => this.trace.emit(event, { thread: thread.id, process: record.id }),
+      get traced() {
+        return trace.enabled;
+      },
+      emit: event => trace.emit(event, { thread: thread.id, process: record.id }),
       exit: status => this.#exit(record, thread, status),
     });
   }

@@ -1,7 +1,7 @@
 /** The public face, used rightly and wrongly. A wrong argument is an error that says what would be right. */
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
-import { boot, ntstatus } from '../src/index.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { boot, ntstatus, type Process } from '../src/index.ts';
 
 const TRANSFER = fileURLToPath(new URL('../samples/transfer/transfer.sys', import.meta.url));
 
@@ -30,5 +30,47 @@ describe('boot', () => {
     [{ memory: 4096 }, 'a multiple of 65536'],
   ])('%j: says what is wrong', (options, text) => {
     expect(() => boot(options)).toThrow(text);
+  });
+});
+
+describe('an application', () => {
+  let app: Process;
+  let handle: number;
+  beforeAll(() => {
+    const machine = boot();
+    machine.loadDriver(TRANSFER);
+    app = machine.createProcess();
+    handle = app.CreateFile('\\\\.\\TransferBuffered').handle;
+  });
+
+  it.each([Number.NaN, 1.5, Number.POSITIVE_INFINITY, null, undefined, 'text', {}, [1], new Uint16Array(2)])(
+    '%s is no buffer: says what is',
+    wrong => {
+      expect(() => app.ReadFile(handle, wrong as never, 4)).toThrow('is no pointer');
+      expect(() => app.WriteFile(handle, wrong as never, 4)).toThrow('is no pointer');
+      expect(() => app.DeviceIoControl(handle, 0x8e002004, 0, 0, (wrong ?? 'nothing') as never, 4)).toThrow(
+        'is no pointer',
+      );
+      expect(() => app.DeviceIoControl(handle, 0x8e002004, (wrong ?? 'nothing') as never)).toThrow(
+        'a buffer is a Uint8Array',
+      );
+    },
+  );
+
+  it.each([-1, 1.5, 2 ** 32, 2 ** 53, Number.NaN, null, '4'])('%s is no length', wrong => {
+    const buffer = app.alloc(16);
+    expect(() => app.ReadFile(handle, buffer, wrong as never)).toThrow('is no DWORD');
+    expect(() => app.DeviceIoControl(handle, 0x8e002004, 0, 0, buffer, wrong as never)).toThrow('is no DWORD');
+  });
+
+  it('a code is 32 bits, with or without a sign', () => {
+    const [signed, output] = [0x8e002004 | 0, new Uint8Array(4)];
+    expect(app.DeviceIoControl(handle, signed, Uint8Array.of(1, 2, 3, 4), output)).toMatchObject({
+      ok: true,
+      bytes: 4,
+    });
+    expect(output).toEqual(Uint8Array.of(4, 3, 2, 1));
+    for (const wrong of [2 ** 32, 1.5, Number.NaN, undefined])
+      expect(() => app.DeviceIoControl(handle, wrong as never)).toThrow('is no I/O control code');
   });
 });

@@ -135,6 +135,8 @@ export class VirtualMemory implements GuestMemory {
   }
 
   readBytes(address: Address, length: number): Uint8Array {
+    const within = this.#within(address, length, false);
+    if (within >= 0) return this.#ram.u8.slice(within, within + length);
     const pieces = this.#pieces(address, length, 'read');
     const bytes = new Uint8Array(length);
     let done = 0;
@@ -146,6 +148,11 @@ export class VirtualMemory implements GuestMemory {
     return bytes;
   }
   writeBytes(address: Address, bytes: Uint8Array): void {
+    const within = this.#within(address, bytes.length, true);
+    if (within >= 0) {
+      this.#ram.u8.set(bytes, within);
+      return;
+    }
     let done = 0;
     for (const { at, address: to, size, device } of this.#pieces(address, bytes.length, 'write')) {
       if (device) for (let n = 0; n < size; n++) device.write(to + n, 1, BigInt(bytes[done + n]!));
@@ -154,13 +161,26 @@ export class VirtualMemory implements GuestMemory {
     }
   }
   fill(address: Address, length: number, value: number): void {
+    const within = this.#within(address, length, true);
+    if (within >= 0) {
+      this.#ram.u8.fill(value, within, within + length);
+      return;
+    }
     for (const { at, address: to, size, device } of this.#pieces(address, length, 'write')) {
       if (device) for (let n = 0; n < size; n++) device.write(to + n, 1, BigInt(value & 0xff));
       else this.#ram.u8.fill(value, at, at + size);
     }
   }
   copy(destination: Address, source: Address, length: number): void {
-    this.writeBytes(destination, this.readBytes(source, length));
+    const from = this.#within(source, length, false);
+    const to = from >= 0 ? this.#within(destination, length, true) : -1;
+    if (to >= 0) this.#ram.u8.copyWithin(to, from, from + length);
+    else this.writeBytes(destination, this.readBytes(source, length));
+  }
+
+  /** As #direct, for a range that may be of any length. */
+  #within(address: Address, length: number, write: boolean): number {
+    return length > 0 && length <= PAGE_SIZE ? this.#direct(address, length, write) : -1;
   }
 
   /** The offset of an access that the TLB knows or now learns; -1 if it crosses pages, is watched or writes code. */

@@ -8,7 +8,7 @@
  * All buffers are system memory, RequestorMode is KernelMode. NULL comes back for want of memory or for a buffer that
  * cannot be locked. Sources: the DDI pages of the three.
  */
-import type { Routine } from '../ke/routine.ts';
+import { type Routine, settle } from '../ke/routine.ts';
 import type { Address } from '../wdm/address.ts';
 import {
   IRP_ASSOCIATED_IRP,
@@ -24,7 +24,6 @@ import {
 import { GuestException } from '../wdm/failures.ts';
 import { DEVICE_OBJECT } from '../wdm/layouts.ts';
 import type { IoEnvironment } from './environment.ts';
-import { settle } from './exception-status.ts';
 import { IoGetNextIrpStackLocation } from './inlines.ts';
 import type { Irps } from './irp.ts';
 import type { ThreadIrps } from './thread-irps.ts';

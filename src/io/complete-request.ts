@@ -12,7 +12,7 @@
  *
  * Sources: "Implementing an IoCompletion Routine", "Completing IRPs", "Using Buffered I/O" step 6, "Using MDLs".
  */
-import { call32, type Routine } from '../ke/routine.ts';
+import { call32, type Routine, settle } from '../ke/routine.ts';
 import { type Address, fromAddress } from '../wdm/address.ts';
 import { MULTIPLE_IRP_COMPLETE_REQUESTS } from '../wdm/bugcheck.ts';
 import {
@@ -36,7 +36,7 @@ import { FILE_OBJECT, IO_STACK_LOCATION, IO_STATUS_BLOCK } from '../wdm/layouts.
 import { NT_ERROR, NT_SUCCESS, STATUS_MORE_PROCESSING_REQUIRED } from '../wdm/ntstatus.ts';
 import type { CallDriver } from './call-driver.ts';
 import type { IoEnvironment } from './environment.ts';
-import { exceptionStatus, settle } from './exception-status.ts';
+import { exceptionStatus } from './exception-status.ts';
 import type { Irps } from './irp.ts';
 import { list } from './list-entry.ts';
 import type { IoStackLocation, Irp, Transfers } from './transfer/index.ts';

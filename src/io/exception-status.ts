@@ -1,7 +1,6 @@
 /**
  * The kernel's own `__except (EXCEPTION_EXECUTE_HANDLER)` around its touches of a caller's memory.
  */
-import { isRoutine, type MaybeRoutine, type Routine } from '../ke/routine.ts';
 import { isUserAddress, NON_CANONICAL } from '../wdm/address.ts';
 import { GuestException } from '../wdm/failures.ts';
 import { PageFault } from '../wdm/memory.ts';
@@ -17,9 +16,4 @@ export function exceptionStatus(error: unknown): number {
     return STATUS_ACCESS_VIOLATION;
   }
   throw error;
-}
-
-/** The value of something that may or may not have to run other code. */
-export function* settle<T>(value: MaybeRoutine<T>): Routine<T> {
-  return isRoutine(value) ? yield* value : value;
 }

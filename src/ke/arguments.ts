@@ -1,6 +1,7 @@
 /** Arguments of the x64 calling convention, both ways: RCX, RDX, R8, R9, then the stack above the home space. */
 import type { Address } from '../wdm/address.ts';
 import { type Cpu, R8, R9, RCX, RDX } from './cpu.ts';
+import type { CallArgument } from './routine.ts';
 import type { ArgumentReader } from './traps.ts';
 
 const IN_REGISTERS = [RCX, RDX, R8, R9] as const;
@@ -30,6 +31,12 @@ export class Arguments implements ArgumentReader {
     return this.#cpu.memory.readU64(this.#entryRsp + 8 + index * 8);
   }
 
+  u32(index: number): number {
+    const register = IN_REGISTERS[index];
+    if (register !== undefined) return this.#cpu.registers.low32(register);
+    return this.#cpu.memory.readU32(this.#entryRsp + 8 + index * 8);
+  }
+
   address(index: number): Address {
     const register = IN_REGISTERS[index];
     if (register !== undefined) return this.#cpu.registers.address(register);
@@ -37,9 +44,12 @@ export class Arguments implements ArgumentReader {
   }
 
   /** Puts the first four arguments of a call in their registers. */
-  load(args: readonly bigint[]): void {
-    IN_REGISTERS.forEach((register, index) => {
-      if (index < args.length) this.#cpu.registers.setGpr(register, args[index]!);
-    });
+  load(args: readonly CallArgument[]): void {
+    const { registers } = this.#cpu;
+    for (let index = 0; index < args.length && index < IN_REGISTERS.length; index++) {
+      const value = args[index]!;
+      if (typeof value === 'bigint') registers.setGpr(IN_REGISTERS[index]!, value);
+      else registers.setAddress(IN_REGISTERS[index]!, value);
+    }
   }
 }

@@ -30,6 +30,8 @@ export interface Registers {
   setGpr(index: number, value: bigint): void;
   /** The register as an address; NON_CANONICAL if it is none. */
   address(index: number): Address;
+  /** The register's low 32 bits, unsigned. */
+  low32(index: number): number;
   /** Sign-extends the number to 64 bits. */
   setAddress(index: number, value: Address): void;
   rip: Address;

@@ -11,6 +11,7 @@ import { PageFault } from '../wdm/memory.ts';
 import type { Activation } from './activation.ts';
 import type { Arguments } from './arguments.ts';
 import { type Cpu, RBP } from './cpu.ts';
+import type { CallArgument } from './routine.ts';
 
 /** The two return addresses of calls that activations make, inside the ntoskrnl pseudo-image. */
 export interface ReturnAddresses {
@@ -46,14 +47,17 @@ export class GuestStack {
   }
 
   /** Sets the registers and the stack for a call that `activation` makes. */
-  callOut(activation: Activation, target: Address, args: readonly bigint[]): void {
+  callOut(activation: Activation, target: Address, args: readonly CallArgument[]): void {
     const { registers, memory } = this.#cpu;
     this.guarded(() => {
       this.makeFrame(activation);
       activation.localsRsp = registers.rsp;
       const space = Math.max(HOME_SPACE, args.length * 8);
       const rsp = alignDown(registers.rsp - space);
-      for (let i = 4; i < args.length; i++) memory.writeU64(rsp + i * 8, args[i]!);
+      for (let i = 4; i < args.length; i++) {
+        const value = args[i]!;
+        memory.writeU64(rsp + i * 8, typeof value === 'bigint' ? value : fromAddress(value));
+      }
       memory.writePointer(rsp - 8, this.returnAddress(activation));
       activation.calloutRsp = rsp;
       registers.rsp = rsp - 8;
@@ -80,7 +84,11 @@ export class GuestStack {
   /** Returns from the routine that was entered with RSP = `entryRsp`. */
   ret(entryRsp: Address): void {
     const { registers, memory } = this.#cpu;
-    registers.rip = this.guarded(() => memory.readPointer(entryRsp));
+    try {
+      registers.rip = memory.readPointer(entryRsp);
+    } catch (error) {
+      throw this.#exhausted(error);
+    }
     registers.rsp = entryRsp + 8;
   }
 
@@ -119,11 +127,16 @@ export class GuestStack {
     try {
       return action();
     } catch (error) {
-      if (!(error instanceof PageFault)) throw error;
-      const { rsp, rip } = this.#cpu.registers;
-      const parameters = [8n, fromAddress(error.address), fromAddress(rsp), fromAddress(rip)] as const;
-      throw new BugCheck(UNEXPECTED_KERNEL_MODE_TRAP, parameters, 'the kernel stack is used up');
+      throw this.#exhausted(error);
     }
+  }
+
+  /** What an error of a touch of the stack is. */
+  #exhausted(error: unknown): unknown {
+    if (!(error instanceof PageFault)) return error;
+    const { rsp, rip } = this.#cpu.registers;
+    const parameters = [8n, fromAddress(error.address), fromAddress(rsp), fromAddress(rip)] as const;
+    return new BugCheck(UNEXPECTED_KERNEL_MODE_TRAP, parameters, 'the kernel stack is used up');
   }
 }
 

@@ -108,7 +108,7 @@ export class Ke {
   *KeLowerIrql(irql: number): Routine {
     if (irql > this.irql) throw new BugCheck(IRQL_NOT_LESS_OR_EQUAL, [BigInt(this.irql), BigInt(irql), 0n, 0n]);
     this.cpu.registers.irql = irql;
-    if (irql < DISPATCH_LEVEL) yield* checkpoint();
+    if (irql < DISPATCH_LEVEL && this.scheduler.isCheckpointDue) yield* checkpoint();
   }
 
   // --- Spin locks

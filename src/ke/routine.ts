@@ -6,12 +6,11 @@
  * else in the kernel is a plain function. Nobody yields a request by hand: `call`, `wait` and their like below do.
  */
 import type { Address } from '../wdm/address.ts';
-import { fromAddress } from '../wdm/address.ts';
 
 /** What a routine asks of the scheduler. */
 export type Request =
   /** Call guest code (or a TypeScript routine's trap address) by the x64 convention; resumed with RAX. */
-  | { readonly kind: 'call'; readonly target: Address; readonly args: readonly bigint[] }
+  | { readonly kind: 'call'; readonly target: Address; readonly args: readonly CallArgument[] }
   /** The thread has been put on a wait list: run others until somebody readies it; resumed with the wait status. */
   | { readonly kind: 'wait' }
   /** IRQL went down or a thread became ready: take pending interrupts, DPCs and APCs now, and switch if one is due. */
@@ -27,12 +26,12 @@ export type CallArgument = number | bigint;
 
 /** Calls guest code by the x64 convention in the current thread, at the current IRQL. Returns RAX, unsigned. */
 export function* call(target: Address, ...args: CallArgument[]): Routine<bigint> {
-  return yield { kind: 'call', target, args: args.map(a => (typeof a === 'bigint' ? a : fromAddress(a))) };
+  return yield { kind: 'call', target, args };
 }
 
 /** As `call`, for a routine that returns NTSTATUS (or another ULONG): the low 32 bits, unsigned. */
 export function* call32(target: Address, ...args: CallArgument[]): Routine<number> {
-  return Number((yield* call(target, ...args)) & 0xffff_ffffn);
+  return Number(BigInt.asUintN(32, yield { kind: 'call', target, args }));
 }
 
 /** Lets what is due run: DPCs, APCs, a thread of more priority. */
@@ -42,4 +41,9 @@ export function* checkpoint(): Routine {
 
 export function isRoutine<T>(value: MaybeRoutine<T>): value is Routine<T> {
   return typeof value === 'object' && value !== null && typeof (value as Routine<T>).next === 'function';
+}
+
+/** The value of something that may or may not have to run other code. */
+export function* settle<T>(value: MaybeRoutine<T>): Routine<T> {
+  return isRoutine(value) ? yield* value : value;
 }

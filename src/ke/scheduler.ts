@@ -71,6 +71,8 @@ export interface QueuedDpc {
 const INITIAL_FRAME = 0x208;
 const INITIAL_RFLAGS = 0x202;
 const RFLAGS_IF = 0x200;
+/** How a generator begins, or goes on after a request that has no answer. */
+const ZERO: Resumption = { value: 0n };
 
 export class Scheduler {
   current: Thread | undefined;
@@ -83,10 +85,13 @@ export class Scheduler {
   readonly #choose: SeededChoice;
   readonly #arguments: Arguments;
   readonly #ready: Thread[][] = Array.from({ length: 32 }, () => []);
-  #readyCount = 0;
+  /** One bit for each priority at which a thread is ready: nt!KiReadySummary. */
+  #readySummary = 0;
   #hooks: SchedulerHooks | undefined;
   #idleThread: Thread | undefined;
   #idleTime = 0;
+  /** When the host's call counts as a hang, on the clock. */
+  #busyLimit = 0;
   #running = false;
   /** Threads that run for their APCs alone. */
   #visits = 0;
@@ -202,10 +207,10 @@ export class Scheduler {
     while (!done() || this.#visits > 0) {
       if (clock.next <= clock.now) clock.expire();
       const thread = this.current ?? this.#pick();
-      const busyLimit = started + this.#limits.processorTime + (this.#idleTime - idleBefore);
+      this.#busyLimit = started + this.#limits.processorTime + (this.#idleTime - idleBefore);
       if (thread) {
-        if (clock.now >= busyLimit) this.#hang(what);
-        this.#advance(thread, busyLimit);
+        if (clock.now >= this.#busyLimit) this.#hang(what);
+        this.#advance(thread, this.#busyLimit);
       } else if (this.dpcs.length > 0) {
         this.#borrowIdleThread();
       } else {
@@ -241,25 +246,28 @@ export class Scheduler {
 
   /** Puts the thread on the ready list; its innermost generator goes on with `value`. */
   makeReady(thread: Thread, value?: number): void {
-    if (value !== undefined) thread.pending = { value: BigInt(value) };
+    if (value !== undefined) thread.pending = value === 0 ? ZERO : { value: BigInt(value) };
     thread.state = 'ready';
-    this.#ready[thread.priority]!.push(thread);
-    this.#readyCount++;
+    const { priority } = thread;
+    this.#ready[priority]!.push(thread);
+    this.#readySummary |= 1 << priority;
   }
 
   #pick(): Thread | undefined {
-    if (this.#readyCount === 0) return undefined;
-    const thread = this.#ready.findLast(threads => threads.length > 0)!.shift()!;
-    this.#readyCount--;
+    if (this.#readySummary === 0) return undefined;
+    const highest = 31 - Math.clz32(this.#readySummary);
+    const threads = this.#ready[highest]!;
+    const thread = threads.shift()!;
+    if (threads.length === 0) this.#readySummary &= ~(1 << highest);
     this.#switchIn(thread);
     return thread;
   }
 
   /** Whether another thread should run instead: one of more priority, or of the same when the quantum is used up. */
   #outranked(thread: Thread): boolean {
-    if (this.#readyCount === 0) return false;
+    if (this.#readySummary === 0) return false;
     const from = this.#clock.now >= thread.quantumEnd ? thread.priority : thread.priority + 1;
-    return this.#ready.findLastIndex(threads => threads.length > 0) >= from;
+    return 31 - Math.clz32(this.#readySummary) >= from;
   }
 
   #switchIn(thread: Thread): void {
@@ -296,7 +304,7 @@ export class Scheduler {
       return;
     }
     const cpu = this.#cpu;
-    const turn = this.#readyCount > 0 ? thread.quantumEnd : limit;
+    const turn = this.#readySummary !== 0 ? thread.quantumEnd : limit;
     cpu.deadline = this.#clock.deadlineFor(Math.min(this.#clock.next, turn, limit));
     const exit = cpu.run();
     switch (exit.kind) {
@@ -354,7 +362,7 @@ export class Scheduler {
     }
     if (isRoutine(result)) {
       thread.activations.push(new Activation('call', trap.name, trap.address, result, entryRsp));
-      thread.pending = { value: 0n };
+      thread.pending = ZERO;
     } else this.#return(entryRsp, result);
   }
 
@@ -388,7 +396,7 @@ export class Scheduler {
         this.#switchOut(thread);
         return;
       case 'checkpoint':
-        thread.pending = { value: 0n };
+        thread.pending = ZERO;
         this.#takeInterrupts();
         return;
     }
@@ -416,9 +424,9 @@ export class Scheduler {
     }
   }
 
+  /** The thread is outside the kernel, or gone: nothing of its registers is kept. */
   #end(thread: Thread): void {
-    this.#switchOut(thread);
-    thread.saved = undefined;
+    this.current = undefined;
     thread.state = 'initialized';
   }
 
@@ -456,7 +464,7 @@ export class Scheduler {
   #push(thread: Thread, activation: Activation): void {
     this.#cpu.registers.rsp = activation.entryRsp;
     thread.activations.push(activation);
-    thread.pending = { value: 0n };
+    thread.pending = ZERO;
   }
 
   #failed(thread: Thread, activation: Activation, error: unknown): void {
@@ -486,6 +494,14 @@ export class Scheduler {
   }
 
   // --- Interrupts
+
+  /** Whether a checkpoint would find anything to do: an interrupt, an alarm, a switch, a call that takes too long. */
+  get isCheckpointDue(): boolean {
+    const thread = this.current;
+    if (!thread || this.dpcs.length > 0 || thread.specialApcs.length > 0) return true;
+    const { now, next } = this.#clock;
+    return next <= now || this.#busyLimit <= now || this.#outranked(thread);
+  }
 
   /** Takes what is due at this point: DPCs, special APCs of the current thread, a switch to a thread of more right. */
   #takeInterrupts(): void {

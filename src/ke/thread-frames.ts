@@ -73,7 +73,7 @@ export class ThreadFrames implements ActivationFrames {
   origin(): StackOrigin {
     const thread = this.#thread;
     if (thread.activations.some(activation => activation.kind === 'interrupt')) return 'other';
-    const flags = ETHREAD.at(thread.memory, thread.object).CrossThreadFlags;
+    const flags = ETHREAD.at(thread.view.memory, thread.object).CrossThreadFlags;
     return flags & CROSS_THREAD_FLAGS_SYSTEM ? 'system thread' : 'system service';
   }
 }

@@ -56,7 +56,7 @@ export class Thread {
   /** Highest and lowest address of the kernel stack. */
   readonly stackBase: Address;
   readonly stackLimit: Address;
-  readonly memory: GuestMemory;
+  readonly view: ViewOf<typeof KTHREAD>;
   state: ThreadState = 'initialized';
   /** Whose user half is mapped while it runs: its process, or the one that it has attached to. */
   attached: ProcessIdentity;
@@ -78,17 +78,13 @@ export class Thread {
     process: ProcessIdentity,
     stack: { base: Address; limit: Address },
   ) {
-    this.memory = memory;
+    this.view = KTHREAD.at(memory, object);
     this.object = object;
     this.id = id;
     this.process = process;
     this.attached = process;
     this.stackBase = stack.base;
     this.stackLimit = stack.limit;
-  }
-
-  get view(): ViewOf<typeof KTHREAD> {
-    return KTHREAD.at(this.memory, this.object);
   }
 
   get top(): Activation | undefined {

@@ -19,6 +19,8 @@ const SLOT = 16;
 export interface ArgumentReader {
   /** Argument `index`, raw 64 bits, unsigned. */
   u64(index: number): bigint;
+  /** The low 32 bits of argument `index`, unsigned. */
+  u32(index: number): number;
   /** Argument `index` as an address; NON_CANONICAL if it is none. */
   address(index: number): Address;
   /** Where the call's return address lies: arguments from the fifth on stay readable there until it returns. */

@@ -6,7 +6,7 @@
  * writes what may be pageable. Both may one day wait for a page to be read in: that is why they are routines.
  */
 import { PTE_PRESENT, PTE_USER, PTE_WRITABLE } from '../hw/page-tables.ts';
-import type { Routine } from '../ke/routine.ts';
+import type { MaybeRoutine } from '../ke/routine.ts';
 import {
   type Address,
   isUserAddress,
@@ -60,8 +60,7 @@ export class MemoryAccess {
    * Makes every page of the range present and allowing the access. Throws PageFault where that cannot be, GuestException
    * for a guard page. IRQL <= APC_LEVEL.
    */
-  // biome-ignore lint/correctness/useYield: paging will make it wait
-  *touch(address: Address, length: number, access: Access): Routine<void> {
+  touch(address: Address, length: number, access: Access): MaybeRoutine<void> {
     if (!(length > 0)) return;
     for (let page = pageOf(address); page < address + length; page += PAGE_SIZE) {
       this.require(Math.max(page, address), access);
@@ -97,12 +96,12 @@ export class MemoryAccess {
   }
 
   /** As ProbeForRead; then each page is touched for write, in order. ("ProbeForWrite routine") */
-  *ProbeForWrite(address: Address, length: number, alignment: number): Routine<void> {
+  ProbeForWrite(address: Address, length: number, alignment: number): MaybeRoutine<void> {
     if (length === 0) return;
     this.ProbeForRead(address, length, alignment);
     for (let at = address; at < address + length; at = pageOf(at) + PAGE_SIZE) {
       try {
-        yield* this.touch(at, 1, 'write');
+        this.require(at, 'write');
       } catch (fault) {
         if (!(fault instanceof PageFault)) throw fault;
         throw accessViolation(at, 'write');

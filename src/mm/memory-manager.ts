@@ -19,7 +19,7 @@
 import type { Trace } from '../etw/trace.ts';
 import { PageTables } from '../hw/page-tables.ts';
 import { Ram } from '../hw/ram.ts';
-import type { Routine } from '../ke/routine.ts';
+import type { MaybeRoutine, Routine } from '../ke/routine.ts';
 import { type Address, PAGE_SIZE } from '../wdm/address.ts';
 import { NonPagedPoolNx, PAGE_EXECUTE_READWRITE } from '../wdm/constants-mm.ts';
 import type { Access, GuestMemory } from '../wdm/memory.ts';
@@ -174,13 +174,13 @@ export class MemoryManager {
   accessFault(address: Address, access: Access, mode: number): boolean {
     return this.access.accessFault(address, access, mode);
   }
-  touch(address: Address, length: number, access: Access): Routine<void> {
+  touch(address: Address, length: number, access: Access): MaybeRoutine<void> {
     return this.access.touch(address, length, access);
   }
   ProbeForRead(address: Address, length: number, alignment: number): void {
     this.access.ProbeForRead(address, length, alignment);
   }
-  ProbeForWrite(address: Address, length: number, alignment: number): Routine<void> {
+  ProbeForWrite(address: Address, length: number, alignment: number): MaybeRoutine<void> {
     return this.access.ProbeForWrite(address, length, alignment);
   }
   MmIsAddressValid(address: Address): boolean {

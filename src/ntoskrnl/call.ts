@@ -13,7 +13,7 @@ import type { Kernel } from './kernel.ts';
 
 type Reader = (args: ArgumentReader, index: number) => unknown;
 
-const low32 = (args: ArgumentReader, index: number) => Number(args.u64(index) & 0xffff_ffffn);
+const low32 = (args: ArgumentReader, index: number) => args.u32(index);
 
 const READERS: Readonly<Record<Kind, Reader>> = {
   ptr: (args, index) => args.address(index),
@@ -59,7 +59,8 @@ export function trapBody(routine: ExportedRoutine, kernel: Kernel, observe: () =
   const write = WRITERS[routine.result] as (value: unknown) => TrapResult;
   const body = routine.body as unknown as (k: Kernel, ...args: readonly unknown[]) => unknown;
   return args => {
-    const values = readers.map((read, index) => read(args, index));
+    const values: unknown[] = [];
+    for (let index = 0; index < readers.length; index++) values.push(readers[index]!(args, index));
     if (variadic) values.push(new StackArguments(kernel.memory, args, readers.length));
     observe()?.(routine, values);
     const result = body(kernel, ...values);

@@ -6,7 +6,7 @@
  * can: it reads first, and what it writes does not change what it would read. At DISPATCH_LEVEL nothing can be brought
  * in, and the miss is the fault that it is.
  */
-import type { MaybeRoutine, Routine } from '../ke/routine.ts';
+import { type MaybeRoutine, type Routine, settle } from '../ke/routine.ts';
 import type { FormatArguments } from '../rtl/printf.ts';
 import { DISPATCH_LEVEL } from '../wdm/constants.ts';
 import { PageFault } from '../wdm/memory.ts';
@@ -25,7 +25,7 @@ export function pageable<T>(k: Kernel, body: () => T): MaybeRoutine<T> {
 function* again<T>(k: Kernel, body: () => T, missed: PageFault): Routine<T> {
   for (let fault = missed; ; ) {
     // Throws when the page cannot be had, so this ends.
-    yield* k.mm.touch(fault.address, 1, fault.access);
+    yield* settle(k.mm.touch(fault.address, 1, fault.access));
     try {
       return body();
     } catch (next) {

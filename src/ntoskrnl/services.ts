@@ -52,6 +52,11 @@ class ListReader implements ArgumentReader {
     return typeof value === 'bigint' ? BigInt.asUintN(64, value) : fromAddress(value);
   }
 
+  u32(index: number): number {
+    const value = this.#values[index] ?? 0;
+    return typeof value === 'bigint' ? Number(BigInt.asUintN(32, value)) : value >>> 0;
+  }
+
   address(index: number): Address {
     const value = this.#values[index] ?? 0;
     return typeof value === 'bigint' ? toAddress(value) : value;

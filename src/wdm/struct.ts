@@ -19,6 +19,8 @@ export interface Field<T> {
   get(memory: GuestMemory, address: Address): T;
   /** Absent on nested structures and arrays: assign to their members. */
   set?(memory: GuestMemory, address: Address, value: T): void;
+  /** Of a scalar: the view's property. */
+  readonly accessors?: Accessors<T>;
   /** Of a nested structure: its layout, for whoever walks the table. */
   readonly type?: Layout;
 }
@@ -60,17 +62,8 @@ export function struct<const F extends Fields>(name: string, size: number, field
   }
   Object.defineProperty(Generated, 'name', { value: name });
   for (const [key, field] of Object.entries(fields)) {
-    const { offset } = field;
-    Object.defineProperty(Generated.prototype, key, {
-      enumerable: true,
-      get(this: Generated) {
-        return field.get(this.memory, this.address + offset);
-      },
-      set(this: Generated, value: unknown) {
-        if (!field.set) throw new TypeError(`${name}.${key} is a structure: assign to its members`);
-        field.set(this.memory, this.address + offset, value);
-      },
-    });
+    const accessors = field.accessors?.(field.offset) ?? part(`${name}.${key}`, field);
+    Object.defineProperty(Generated.prototype, key, { enumerable: true, ...accessors });
   }
   return {
     name,
@@ -80,23 +73,78 @@ export function struct<const F extends Fields>(name: string, size: number, field
   };
 }
 
+/** What every view's accessors find in `this`. */
+interface Viewed {
+  readonly memory: GuestMemory;
+  readonly address: Address;
+}
+
+/** A property of a view, for a field at `offset`. */
+type Accessors<T> = (offset: number) => { get(this: Viewed): T; set(this: Viewed, value: T): void };
+
+/** A nested structure or an array as a property. */
+function part(name: string, field: Field<unknown>): ReturnType<Accessors<unknown>> {
+  return {
+    get() {
+      return field.get(this.memory, this.address + field.offset);
+    },
+    set() {
+      throw new TypeError(`${name} is a structure: assign to its members`);
+    },
+  };
+}
+
 type Scalar<T> = (offset: number) => Field<T>;
 
-const scalar =
-  <T>(size: number, get: Field<T>['get'], set: NonNullable<Field<T>['set']>): Scalar<T> =>
-  offset => ({ offset, size, get, set });
+/**
+ * A kind of field by its accessors. Each kind writes its own, down to the memory's method: most of what the kernel does
+ * goes through here, and a call through a table of functions would cost more than the access.
+ */
+function scalar<T>(size: number, accessors: Accessors<T>): Scalar<T> {
+  const { get, set } = accessors(0);
+  const read = (memory: GuestMemory, address: Address): T => get.call({ memory, address });
+  const write = (memory: GuestMemory, address: Address, value: T): void => set.call({ memory, address }, value);
+  return offset => ({ offset, size, get: read, set: write, accessors });
+}
 
-export const u8: Scalar<number> = scalar(1, (m, a) => m.readU8(a), (m, a, v) => m.writeU8(a, v)); // biome-ignore format: a table
-export const i8: Scalar<number> = scalar(1, (m, a) => (m.readU8(a) << 24) >> 24, (m, a, v) => m.writeU8(a, v & 0xff)); // biome-ignore format: a table
-export const u16: Scalar<number> = scalar(2, (m, a) => m.readU16(a), (m, a, v) => m.writeU16(a, v)); // biome-ignore format: a table
-export const i16: Scalar<number> = scalar(2, (m, a) => (m.readU16(a) << 16) >> 16, (m, a, v) => m.writeU16(a, v & 0xffff)); // biome-ignore format: a table
+export const u8: Scalar<number> = scalar(1, offset => ({
+  get() { return this.memory.readU8(this.address + offset); },
+  set(value) { this.memory.writeU8(this.address + offset, value); },
+})); // biome-ignore format: a table
+export const i8: Scalar<number> = scalar(1, offset => ({
+  get() { return (this.memory.readU8(this.address + offset) << 24) >> 24; },
+  set(value) { this.memory.writeU8(this.address + offset, value & 0xff); },
+})); // biome-ignore format: a table
+export const u16: Scalar<number> = scalar(2, offset => ({
+  get() { return this.memory.readU16(this.address + offset); },
+  set(value) { this.memory.writeU16(this.address + offset, value); },
+})); // biome-ignore format: a table
+export const i16: Scalar<number> = scalar(2, offset => ({
+  get() { return (this.memory.readU16(this.address + offset) << 16) >> 16; },
+  set(value) { this.memory.writeU16(this.address + offset, value & 0xffff); },
+})); // biome-ignore format: a table
 /** Unsigned 32 bits: ULONG, NTSTATUS, a 32-bit flag word. */
-export const u32: Scalar<number> = scalar(4, (m, a) => m.readU32(a), (m, a, v) => m.writeU32(a, v)); // biome-ignore format: a table
-export const i32: Scalar<number> = scalar(4, (m, a) => m.readU32(a) | 0, (m, a, v) => m.writeU32(a, v >>> 0)); // biome-ignore format: a table
+export const u32: Scalar<number> = scalar(4, offset => ({
+  get() { return this.memory.readU32(this.address + offset); },
+  set(value) { this.memory.writeU32(this.address + offset, value); },
+})); // biome-ignore format: a table
+export const i32: Scalar<number> = scalar(4, offset => ({
+  get() { return this.memory.readU32(this.address + offset) | 0; },
+  set(value) { this.memory.writeU32(this.address + offset, value >>> 0); },
+})); // biome-ignore format: a table
 /** 64-bit data, BigInt: ULONG_PTR, SIZE_T and LARGE_INTEGER as raw bits. */
-export const u64: Scalar<bigint> = scalar(8, (m, a) => m.readU64(a), (m, a, v) => m.writeU64(a, v)); // biome-ignore format: a table
-export const i64: Scalar<bigint> = scalar(8, (m, a) => BigInt.asIntN(64, m.readU64(a)), (m, a, v) => m.writeU64(a, v)); // biome-ignore format: a table
-export const ptr: Scalar<Address> = scalar(8, (m, a) => m.readPointer(a), (m, a, v) => m.writePointer(a, v)); // biome-ignore format: a table
+export const u64: Scalar<bigint> = scalar(8, offset => ({
+  get() { return this.memory.readU64(this.address + offset); },
+  set(value) { this.memory.writeU64(this.address + offset, value); },
+})); // biome-ignore format: a table
+export const i64: Scalar<bigint> = scalar(8, offset => ({
+  get() { return BigInt.asIntN(64, this.memory.readU64(this.address + offset)); },
+  set(value) { this.memory.writeU64(this.address + offset, value); },
+})); // biome-ignore format: a table
+export const ptr: Scalar<Address> = scalar(8, offset => ({
+  get() { return this.memory.readPointer(this.address + offset); },
+  set(value) { this.memory.writePointer(this.address + offset, value); },
+})); // biome-ignore format: a table
 
 /** A structure inside a structure. */
 export function nested<F extends Fields>(offset: number, type: Struct<F>): Field<View<F>> {

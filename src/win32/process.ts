@@ -40,7 +40,9 @@ export interface ProcessContext {
   readonly stack: { readonly limit: Address; readonly base: Address };
   /** Runs a system service in its thread, as `syscall` from user mode does, until it returns: an NTSTATUS. */
   systemCall(service: string, ...args: CallArgument[]): number;
-  /** The trace, if anybody listens: an event of this process's thread. */
+  /** Somebody listens to the trace. */
+  readonly traced: boolean;
+  /** An event of this process's thread. */
   emit(event: EventBody): void;
   /** Ends the process: its handles are closed, its memory is given back. */
   exit(status: number): void;
@@ -220,21 +222,24 @@ export class Process {
     return this.#stack.frame(push => {
       const handle = push(8);
       const block = push(IO_STATUS_BLOCK.size);
-      const status = this.#traced('CreateFile', {}, () =>
-        this.#call(
-          'NtCreateFile',
-          handle,
-          (access | wdm.SYNCHRONIZE | wdm.FILE_READ_ATTRIBUTES | deletes) >>> 0,
-          this.#objectAttributes(push, name),
-          block,
-          0,
-          flags & 0xffff,
-          share,
-          createDisposition,
-          createOptions,
-          0,
-          0,
-        ),
+      const status = this.#traced(
+        'CreateFile',
+        () => ({}),
+        () =>
+          this.#call(
+            'NtCreateFile',
+            handle,
+            (access | wdm.SYNCHRONIZE | wdm.FILE_READ_ATTRIBUTES | deletes) >>> 0,
+            this.#objectAttributes(push, name),
+            block,
+            0,
+            flags & 0xffff,
+            share,
+            createDisposition,
+            createOptions,
+            0,
+            0,
+          ),
       );
       if (!NT_SUCCESS(status)) {
         // CreateFile's own word for a name that is taken.
@@ -302,10 +307,12 @@ export class Process {
       );
     }
     const from = input as Pointer;
+    checkPointers(from, output, overlapped);
     checkLength(inputLength);
     checkLength(outputLength);
+    checkCode(code);
     const service = code >>> 16 === FILE_DEVICE_FILE_SYSTEM ? 'NtFsControlFile' : 'NtDeviceIoControlFile';
-    const buffers = { ioControlCode: code, ...pointers(from, inputLength, output, outputLength) };
+    const buffers = () => ({ ioControlCode: code, ...pointers(from, inputLength, output, outputLength) });
     return this.#io('DeviceIoControl', handle, buffers, overlapped, (event, context, block) =>
       this.#call(service, handle, event, 0, context, block, code, from, inputLength, output, outputLength),
     );
@@ -315,13 +322,23 @@ export class Process {
     return this.#stack.frame(push => {
       const block = push(IO_STATUS_BLOCK.size);
       return this.#result(
-        this.#traced('FlushFileBuffers', { handle }, () => this.#call('NtFlushBuffersFile', handle, block)),
+        this.#traced(
+          'FlushFileBuffers',
+          () => ({ handle }),
+          () => this.#call('NtFlushBuffersFile', handle, block),
+        ),
       );
     });
   }
 
   CloseHandle(handle: number): Result {
-    return this.#result(this.#traced('CloseHandle', { handle }, () => this.#call('NtClose', handle)));
+    return this.#result(
+      this.#traced(
+        'CloseHandle',
+        () => ({ handle }),
+        () => this.#call('NtClose', handle),
+      ),
+    );
   }
 
   /** The outcome of a request that ended with ERROR_IO_PENDING; with `wait`, after it is complete. */
@@ -399,9 +416,10 @@ export class Process {
     length: number,
     overlapped: Pointer,
   ): IoResult {
+    checkPointers(buffer, overlapped);
     checkLength(length);
     const reads = name === 'ReadFile';
-    const buffers = reads ? pointers(0, 0, buffer, length) : pointers(buffer, length, 0, 0);
+    const buffers = () => (reads ? pointers(0, 0, buffer, length) : pointers(buffer, length, 0, 0));
     return this.#io(name, handle, buffers, overlapped, (event, context, block, offset) =>
       this.#call(reads ? 'NtReadFile' : 'NtWriteFile', handle, event, 0, context, block, buffer, length, offset, 0),
     );
@@ -414,32 +432,37 @@ export class Process {
   #io(
     name: string,
     handle: number,
-    buffers: CallBuffers,
+    buffers: () => CallBuffers,
     overlapped: Pointer,
     send: (event: CallArgument, context: CallArgument, block: CallArgument, offset: Address) => number,
   ): IoResult {
-    if (BigInt(overlapped) !== 0n) return this.#overlapped(name, handle, buffers, Number(overlapped), send);
+    if (overlapped !== 0 && overlapped !== 0n) return this.#overlapped(name, handle, buffers, Number(overlapped), send);
     return this.#stack.frame(push => {
       const block = push(IO_STATUS_BLOCK.size);
       const view = IO_STATUS_BLOCK.at(this.memory, block);
-      let status = this.#traced(name, { handle, ...buffers }, () => {
-        const sent = send(0, 0, block, 0);
-        if (sent !== STATUS_PENDING) return sent;
-        const waited = this.#call('NtWaitForSingleObject', handle, 0, 0);
-        return NT_SUCCESS(waited) ? view.Status : waited;
-      });
+      let status = this.#traced(
+        name,
+        () => ({ handle, ...buffers() }),
+        () => {
+          const sent = send(0, 0, block, 0);
+          if (sent !== STATUS_PENDING) return sent;
+          const waited = this.#call('NtWaitForSingleObject', handle, 0, 0);
+          return NT_SUCCESS(waited) ? view.Status : waited;
+        },
+      );
       const counted = NT_SUCCESS(status) || NT_WARNING(status);
       const bytes = counted ? Number(view.Information & 0xffff_ffffn) : 0;
       // "If the read starts at the end of the file, ReadFile returns TRUE and zero bytes" (ReadFile's page).
       if (status === STATUS_END_OF_FILE && name === 'ReadFile') status = 0;
-      return { ...this.#result(status), bytes };
+      const { ok, error } = this.#result(status);
+      return { ok, status, error, bytes };
     });
   }
 
   #overlapped(
     name: string,
     handle: number,
-    buffers: CallBuffers,
+    buffers: () => CallBuffers,
     address: Address,
     send: (event: CallArgument, context: CallArgument, block: CallArgument, offset: Address) => number,
   ): IoResult {
@@ -452,8 +475,10 @@ export class Process {
       const event = view.hEvent;
       // Its lowest bit keeps the request's end away from a completion port ("GetQueuedCompletionStatus").
       const quiet = event % 2 !== 0;
-      const status = this.#traced(name, { handle, ...buffers }, () =>
-        send(quiet ? event - 1 : event, quiet ? 0 : address, address, offset),
+      const status = this.#traced(
+        name,
+        () => ({ handle, ...buffers() }),
+        () => send(quiet ? event - 1 : event, quiet ? 0 : address, address, offset),
       );
       const done = NT_SUCCESS(status) && status !== STATUS_PENDING;
       return { ...this.#result(status), bytes: done ? Number(view.InternalHigh & 0xffff_ffffn) : 0 };
@@ -462,6 +487,10 @@ export class Process {
 
   /** Runs a call with the arrays in user memory of their own, and copies them back; NULL for an absent one. */
   #lend(arrays: readonly (Uint8Array | undefined)[], use: (addresses: readonly Address[]) => IoResult): IoResult {
+    for (const bytes of arrays) {
+      if (bytes !== undefined && !(bytes instanceof Uint8Array))
+        throw new TypeError('a buffer is a Uint8Array, or an address with a length; undefined is none');
+    }
     const addresses = arrays.map(bytes => (bytes === undefined ? 0 : this.allocBytes(bytes)));
     const result = use(addresses);
     if (result.status === STATUS_PENDING)
@@ -490,8 +519,9 @@ export class Process {
     return address;
   }
 
-  #traced(name: string, details: CallBuffers & { readonly handle?: number }, call: () => number): number {
-    this.#context.emit({ type: 'call-entered', name, ...details });
+  #traced(name: string, details: () => CallBuffers & { readonly handle?: number }, call: () => number): number {
+    if (!this.#context.traced) return call();
+    this.#context.emit({ type: 'call-entered', name, ...details() });
     const status = call();
     this.#context.emit({ type: 'call-returned', name, status, lastError: RtlNtStatusToDosError(status) });
     return status;
@@ -517,4 +547,17 @@ function pointers(input: Pointer, inputLength: number, output: Pointer, outputLe
 function checkLength(length: number): void {
   if (Number.isInteger(length) && length >= 0 && length <= 0xffff_ffff) return;
   throw new RangeError(`${length} is no DWORD: a length is an integer from 0 to 0xFFFFFFFF`);
+}
+
+function checkPointers(...values: readonly Pointer[]): void {
+  for (const value of values) {
+    if (typeof value === 'bigint' || Number.isInteger(value)) continue;
+    throw new TypeError(`${String(value)} is no pointer: give an address, or the bytes as a Uint8Array`);
+  }
+}
+
+/** Negative, too: that is what `<<` makes of a device type above 0x7FFF. */
+function checkCode(code: number): void {
+  if (Number.isInteger(code) && code >= -0x8000_0000 && code <= 0xffff_ffff) return;
+  throw new RangeError(`${code} is no I/O control code: a code is 32 bits`);
 }

@@ -60,6 +60,7 @@ export const EMITTED: Readonly<Record<keyof typeof FAMILIES, readonly Sequence[]
     ['Return', 'c3'],
     ['Jump table', 'ff24c1'],
     ['Loop', 'ffc9 75fc'],
+    ['A call of itself', 'ffc9 7405 e8f7ffffff c3'],
     ['Two ways that join', '85c9 7402 ffc0 c3'],
   ],
   system: [

@@ -5,7 +5,7 @@
  * change meanwhile (name, extended attributes), and asks the object manager to open the name; the rest happens in the
  * device's parse procedure (file-object.ts). Source: "ZwCreateFile" in the DDI reference.
  */
-import type { Routine } from '../../ke/routine.ts';
+import { type Routine, settle } from '../../ke/routine.ts';
 import { readUnicodeString } from '../../ob/index.ts';
 import type { Address } from '../../wdm/address.ts';
 import {
@@ -94,8 +94,8 @@ export class Create {
     const capture = this.#captureName.bind(this);
     const captureEa = this.#captureEa.bind(this);
     const raised = yield* requests.attempt(function* () {
-      yield* requests.probeForWrite(call.handleAt, HANDLE_SIZE, 4, mode);
-      yield* requests.probeForWrite(call.statusBlock, IO_STATUS_BLOCK.size, 4, mode);
+      yield* settle(requests.probeForWrite(call.handleAt, HANDLE_SIZE, 4, mode));
+      yield* settle(requests.probeForWrite(call.statusBlock, IO_STATUS_BLOCK.size, 4, mode));
       let allocationSize = 0n;
       if (call.allocationSize !== 0) {
         yield* requests.probeForRead(call.allocationSize, 8, 4, mode);

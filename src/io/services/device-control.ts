@@ -5,7 +5,7 @@
  * have. The driver of the file's device makes of it what it likes. Sources: "Defining I/O Control Codes", "Buffer
  * Descriptions for I/O Control Codes".
  */
-import type { Routine } from '../../ke/routine.ts';
+import { type Routine, settle } from '../../ke/routine.ts';
 import {
   FILE_READ_ACCESS,
   FILE_READ_DATA,
@@ -15,7 +15,7 @@ import {
   IRP_MJ_DEVICE_CONTROL,
   IRP_MJ_FILE_SYSTEM_CONTROL,
 } from '../../wdm/constants.ts';
-import { exceptionStatus, settle } from '../exception-status.ts';
+import { exceptionStatus } from '../exception-status.ts';
 import { traceIrpCreated } from '../trace-irp.ts';
 import type { ControlBuffers, Irp } from '../transfer/index.ts';
 import type { Call, Request, Requests } from './request.ts';

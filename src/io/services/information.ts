@@ -5,7 +5,7 @@
  * device's alignment, type and characteristics. The others go to the driver, always buffered, whatever the device's
  * flags say. Sources: "IRP-Based I/O Operations That Always Use Buffered I/O", "ZwQueryInformationFile".
  */
-import type { Routine } from '../../ke/routine.ts';
+import { type Routine, settle } from '../../ke/routine.ts';
 import type { Address } from '../../wdm/address.ts';
 import {
   DELETE,
@@ -169,7 +169,7 @@ export class Information {
     const { memory } = requests.environment;
     const bytes = answer.length * 4;
     const raised = yield* requests.attempt(function* () {
-      yield* requests.probeForWrite(call.buffer, bytes, 4, request.mode);
+      yield* settle(requests.probeForWrite(call.buffer, bytes, 4, request.mode));
       answer.forEach((value, index) => {
         memory.writeU32(call.buffer + index * 4, value);
       });

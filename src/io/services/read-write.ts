@@ -5,7 +5,7 @@
  * position; on an asynchronous one an offset must be given. A driver keeps FILE_OBJECT.CurrentByteOffset itself.
  * Source: "ZwReadFile" and "ZwWriteFile" in the DDI reference.
  */
-import type { Routine } from '../../ke/routine.ts';
+import { isRoutine, type Routine } from '../../ke/routine.ts';
 import type { Address } from '../../wdm/address.ts';
 import {
   DO_BUFFERED_IO,
@@ -29,7 +29,7 @@ import {
 } from '../../wdm/constants.ts';
 import { GuestException } from '../../wdm/failures.ts';
 import { STATUS_INVALID_PARAMETER } from '../../wdm/ntstatus.ts';
-import { exceptionStatus, settle } from '../exception-status.ts';
+import { exceptionStatus } from '../exception-status.ts';
 import { traceIrpCreated } from '../trace-irp.ts';
 import type { Irp } from '../transfer/index.ts';
 import type { Call, Request, Requests } from './request.ts';
@@ -106,15 +106,18 @@ export class ReadWrite {
       if (fileFlags & FO_NO_INTERMEDIATE_BUFFERING) irp.Flags |= IRP_NOCACHE;
       const deviceFlags = parts.devices.view(request.device).Flags;
       const transfer = parts.transfers.ofDevice(deviceFlags);
-      traceIrpCreated(environment, irp, {
-        major,
-        device: request.device,
-        method: transfer.method,
-        byteOffset: offset,
-        ...(isRead ? { outputBuffer: buffer, outputLength: length } : { inputBuffer: buffer, inputLength: length }),
-      });
+      if (environment.trace.enabled) {
+        traceIrpCreated(environment, irp, {
+          major,
+          device: request.device,
+          method: transfer.method,
+          byteOffset: offset,
+          ...(isRead ? { outputBuffer: buffer, outputLength: length } : { inputBuffer: buffer, inputLength: length }),
+        });
+      }
       if (hasBothFlags(deviceFlags)) this.#reportBothFlags(irp);
-      yield* settle(isRead ? transfer.read(irp, buffer, length) : transfer.write(irp, buffer, length));
+      const ready = isRead ? transfer.read(irp, buffer, length) : transfer.write(irp, buffer, length);
+      if (isRoutine(ready)) yield* ready;
     } catch (error) {
       return yield* this.#requests.fail(request, irp, exceptionStatus(error));
     }

@@ -8,7 +8,7 @@
  *            completion at once; then, on a synchronous file, the wait
  *   fail     for a request that is not sent
  */
-import type { Routine } from '../../ke/routine.ts';
+import { isRoutine, type MaybeRoutine, type Routine, settle } from '../../ke/routine.ts';
 import type { Address } from '../../wdm/address.ts';
 import {
   APC_LEVEL,
@@ -36,7 +36,7 @@ import type { CallDriver } from '../call-driver.ts';
 import type { CompleteRequest } from '../complete-request.ts';
 import type { DeviceObjects } from '../device-object.ts';
 import type { IoEnvironment } from '../environment.ts';
-import { exceptionStatus, settle } from '../exception-status.ts';
+import { exceptionStatus } from '../exception-status.ts';
 import type { FileObject, FileObjects } from '../file-object.ts';
 import { IoGetNextIrpStackLocation } from '../inlines.ts';
 import type { Irps } from '../irp.ts';
@@ -106,19 +106,19 @@ export class Requests {
     if (!NT_SUCCESS(referenced.status)) return referenced.status;
     const file = referenced.object;
     const { grantedAccess } = referenced;
-    const release = function* (status: number): Routine<number> {
-      yield* ob.objects.ObfDereferenceObject(file);
-      return status;
-    };
     if (mode !== KernelMode && access.any !== undefined && (grantedAccess & access.any) === 0) {
-      return yield* release(STATUS_ACCESS_DENIED);
+      return yield* this.#release(file, STATUS_ACCESS_DENIED);
     }
-    const probed = yield* this.attempt(() => this.probeForWrite(call.statusBlock, IO_STATUS_BLOCK.size, 4, mode));
-    if (!NT_SUCCESS(probed)) return yield* release(probed);
+    try {
+      const probing = this.probeForWrite(call.statusBlock, IO_STATUS_BLOCK.size, 4, mode);
+      if (isRoutine(probing)) yield* probing;
+    } catch (error) {
+      return yield* this.#release(file, exceptionStatus(error));
+    }
     let event = 0;
     if (call.event !== 0) {
       const found = ob.handles.ObReferenceObjectByHandle(call.event, EVENT_MODIFY_STATE, eventType, mode);
-      if (!NT_SUCCESS(found.status)) return yield* release(found.status);
+      if (!NT_SUCCESS(found.status)) return yield* this.#release(file, found.status);
       event = found.object;
       ke.KeClearEvent(event);
     }
@@ -130,6 +130,11 @@ export class Requests {
     return { call, file, fileView, grantedAccess, device, mode, isSynchronous, event };
   }
 
+  *#release(file: Address, status: number): Routine<number> {
+    yield* this.environment.ob.objects.ObfDereferenceObject(file);
+    return status;
+  }
+
   /** An IRP with its first stack location. Raises STATUS_INSUFFICIENT_RESOURCES. */
   build(request: Request, major: number): { irp: Irp; stack: IoStackLocation } {
     const { memory, ke } = this.environment;
@@ -137,13 +142,15 @@ export class Requests {
     const address = irps.IoAllocateIrp(devices.view(request.device).StackSize, true);
     if (address === 0) throw new GuestException(STATUS_INSUFFICIENT_RESOURCES);
     const irp = irps.view(address);
-    irp.Tail.Overlay.OriginalFileObject = request.file;
-    irp.Tail.Overlay.Thread = ke.currentThread.object;
+    const overlay = irp.Tail.Overlay;
+    overlay.OriginalFileObject = request.file;
+    overlay.Thread = ke.currentThread.object;
     irp.RequestorMode = request.mode;
     irp.UserEvent = request.event;
     irp.UserIosb = request.call.statusBlock;
-    irp.Overlay.AsynchronousParameters.UserApcRoutine = request.call.apcRoutine;
-    irp.Overlay.AsynchronousParameters.UserApcContext = request.call.apcContext;
+    const asynchronous = irp.Overlay.AsynchronousParameters;
+    asynchronous.UserApcRoutine = request.call.apcRoutine;
+    asynchronous.UserApcContext = request.call.apcContext;
     const stack = IoGetNextIrpStackLocation(memory, address);
     stack.MajorFunction = major;
     stack.FileObject = request.file;
@@ -232,9 +239,10 @@ export class Requests {
   }
 
   /** `__try { body } __except (EXCEPTION_EXECUTE_HANDLER) { return GetExceptionCode(); }`; 0 if nothing was raised. */
-  *attempt(body: () => Routine): Routine<number> {
+  *attempt(body: () => MaybeRoutine<void>): Routine<number> {
     try {
-      yield* body();
+      const raised = body();
+      if (isRoutine(raised)) yield* raised;
       return 0;
     } catch (error) {
       return exceptionStatus(error);
@@ -242,10 +250,9 @@ export class Requests {
   }
 
   /** A caller in kernel mode is trusted. */
-  *probeForWrite(address: Address, length: number, alignment: number, mode: number): Routine {
+  probeForWrite(address: Address, length: number, alignment: number, mode: number): MaybeRoutine<void> {
     const { mm } = this.environment;
-    if (mode !== KernelMode) yield* settle(mm.ProbeForWrite(address, length, alignment));
-    else yield* settle(mm.touch(address, length, 'write'));
+    return mode !== KernelMode ? mm.ProbeForWrite(address, length, alignment) : mm.touch(address, length, 'write');
   }
 
   *probeForRead(address: Address, length: number, alignment: number, mode: number): Routine {

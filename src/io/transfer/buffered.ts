@@ -11,7 +11,7 @@
  *
  * A transfer of no bytes has no system buffer: the pointer is NULL.
  */
-import type { Routine } from '../../ke/routine.ts';
+import { type Routine, settle } from '../../ke/routine.ts';
 import { type Address, PAGE_SIZE, pageOffset } from '../../wdm/address.ts';
 import {
   IRP_BUFFERED_IO,
@@ -23,7 +23,7 @@ import {
 import { GuestException } from '../../wdm/failures.ts';
 import { NT_ERROR, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS, STATUS_VERIFY_REQUIRED } from '../../wdm/ntstatus.ts';
 import type { IoEnvironment } from '../environment.ts';
-import { exceptionStatus, settle } from '../exception-status.ts';
+import { exceptionStatus } from '../exception-status.ts';
 import type { ControlBuffers, ControlLengths, IoStackLocation, Irp, Transfer } from './transfer.ts';
 
 const TAG_SYSTEM_BUFFER = 0x2042_6f49; // IoB

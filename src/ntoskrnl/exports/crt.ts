@@ -1,7 +1,7 @@
 /** Exports of the C runtime that the kernel carries: memory, strings, characters, formatting, sorting. */
 
 import type { MaybeRoutine, Routine } from '../../ke/routine.ts';
-import { call } from '../../ke/routine.ts';
+import { call, settle } from '../../ke/routine.ts';
 import * as c from '../../rtl/c-strings.ts';
 import * as blocks from '../../rtl/memory-blocks.ts';
 import { bsearch, qsort } from '../../rtl/sort.ts';
@@ -35,7 +35,7 @@ function moving<T>(
 }
 
 function* movingSlowly<T>(k: Kernel, body: () => T, ranges: Parameters<typeof moving>[2]): Routine<T> {
-  for (const [address, length, access] of ranges) yield* k.mm.touch(address, length, access);
+  for (const [address, length, access] of ranges) yield* settle(k.mm.touch(address, length, access));
   return body();
 }
 

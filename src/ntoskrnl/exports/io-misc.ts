@@ -1,5 +1,7 @@
 /** Exports of the I/O manager that stand by themselves. */
+
 import { checkEaBuffer } from '../../io/ea.ts';
+import { settle } from '../../ke/routine.ts';
 import type { Address } from '../../wdm/address.ts';
 import * as wdm from '../../wdm/constants.ts';
 import { ETHREAD, FILE_OBJECT } from '../../wdm/layouts.ts';
@@ -63,7 +65,7 @@ export const questionExports = [
     'ntstatus',
     PASSIVE,
     function* (k, buffer, length, errorOffset) {
-      yield* k.mm.touch(buffer, length, 'read');
+      yield* settle(k.mm.touch(buffer, length, 'read'));
       const { status, offset } = checkEaBuffer(k.memory.readBytes(buffer, length));
       k.memory.writeU32(errorOffset, NT_SUCCESS(status) ? 0 : offset);
       return status;

@@ -1,5 +1,5 @@
 /** Exports of the I/O manager about its objects: drivers, devices and their stacks, links, files, share access. */
-import type { Routine } from '../../ke/routine.ts';
+import { type Routine, settle } from '../../ke/routine.ts';
 import { readUnicodeString } from '../../ob/index.ts';
 import type { Address } from '../../wdm/address.ts';
 import * as wdm from '../../wdm/constants.ts';
@@ -15,9 +15,9 @@ const DISPATCH: IrqlRange = [wdm.PASSIVE_LEVEL, wdm.DISPATCH_LEVEL];
 
 /** The string that a driver passes; it may be pageable. */
 function* nameAt(k: Kernel, address: Address): Routine<string> {
-  yield* k.mm.touch(address, UNICODE_STRING.size, 'read');
+  yield* settle(k.mm.touch(address, UNICODE_STRING.size, 'read'));
   const { Length, Buffer } = UNICODE_STRING.at(k.memory, address);
-  yield* k.mm.touch(Buffer, Length, 'read');
+  yield* settle(k.mm.touch(Buffer, Length, 'read'));
   return readUnicodeString(k.memory, address);
 }
 

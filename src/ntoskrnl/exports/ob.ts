@@ -1,7 +1,7 @@
 /** Exports of the object manager: references, handles, names; and events as objects. */
 
 import { exceptionStatus } from '../../io/index.ts';
-import type { Routine } from '../../ke/routine.ts';
+import { type Routine, settle } from '../../ke/routine.ts';
 import { readUnicodeString, waitForHandle } from '../../ob/index.ts';
 import type { Address } from '../../wdm/address.ts';
 import * as wdm from '../../wdm/constants.ts';
@@ -145,7 +145,7 @@ function namedBy(k: Kernel, address: Address): { name: string; attributes: numbe
 /** Touches and probes a result's place; the status if that raised an exception. */
 function* probed(k: Kernel, address: Address, bytes: number): Routine<number> {
   try {
-    if (k.ke.currentThread.previousMode === wdm.UserMode) yield* k.mm.ProbeForWrite(address, bytes, 4);
+    if (k.ke.currentThread.previousMode === wdm.UserMode) yield* settle(k.mm.ProbeForWrite(address, bytes, 4));
     return STATUS_SUCCESS;
   } catch (error) {
     return exceptionStatus(error);
@@ -164,7 +164,7 @@ const NtCreateEvent = routine(
     if (!NT_SUCCESS(status)) return status;
     try {
       const accessMode = k.ke.currentThread.previousMode;
-      if (attributesAt !== 0) yield* k.mm.touch(attributesAt, OBJECT_ATTRIBUTES.size, 'read');
+      if (attributesAt !== 0) yield* settle(k.mm.touch(attributesAt, OBJECT_ATTRIBUTES.size, 'read'));
       const named = namedBy(k, attributesAt);
       const opened = yield* k.io.events.create({ ...named, desiredAccess, eventType, initialState, accessMode });
       if (NT_SUCCESS(opened.status)) k.memory.writePointer(out, opened.handle);
@@ -225,7 +225,7 @@ const NtWaitForSingleObject = routine(
     try {
       if (timeoutAt !== 0) {
         if (mode === wdm.UserMode) k.mm.ProbeForRead(timeoutAt, 8, 4);
-        yield* k.mm.touch(timeoutAt, 8, 'read');
+        yield* settle(k.mm.touch(timeoutAt, 8, 'read'));
         timeout = BigInt.asIntN(64, k.memory.readU64(timeoutAt));
       }
     } catch (error) {

@@ -1,6 +1,6 @@
 /** System services for a process's memory: NtAllocateVirtualMemory and its kin, with their Zw forms. */
 import { exceptionStatus } from '../../io/exception-status.ts';
-import type { Routine } from '../../ke/routine.ts';
+import { type Routine, settle } from '../../ke/routine.ts';
 import { AddressSpace } from '../../mm/process/address-space.ts';
 import * as services from '../../mm/process/virtual-memory-services.ts';
 import type { Address } from '../../wdm/address.ts';
@@ -61,8 +61,8 @@ function* withSpace(
 /** Makes the caller's arguments readable and writable, probed if they come from user mode. */
 function* capture(k: Kernel, ...places: readonly [Address, number][]): Routine<void> {
   for (const [address, bytes] of places) {
-    if (k.ke.currentThread.previousMode === wdm.UserMode) yield* k.mm.ProbeForWrite(address, bytes, bytes);
-    else yield* k.mm.touch(address, bytes, 'write');
+    if (k.ke.currentThread.previousMode === wdm.UserMode) yield* settle(k.mm.ProbeForWrite(address, bytes, bytes));
+    else yield* settle(k.mm.touch(address, bytes, 'write'));
   }
 }
 
@@ -150,11 +150,11 @@ const NtQueryVirtualMemory = routine(
       if (length < size) return status.STATUS_INFO_LENGTH_MISMATCH;
       for (const [address, bytes] of [[at, size] as const, [lengthAt, 8] as const]) {
         if (address !== 0 && k.ke.currentThread.previousMode === wdm.UserMode)
-          yield* k.mm.ProbeForWrite(address, bytes, 8);
+          yield* settle(k.mm.ProbeForWrite(address, bytes, 8));
       }
       const found = services.queryRegion(space, base);
       if (!found) return status.STATUS_INVALID_PARAMETER;
-      yield* k.mm.touch(at, size, 'write');
+      yield* settle(k.mm.touch(at, size, 'write'));
       k.memory.fill(at, size, 0);
       Object.assign(MEMORY_BASIC_INFORMATION.at(k.memory, at), { ...found, RegionSize: BigInt(found.RegionSize) });
       if (lengthAt !== 0) k.memory.writeU64(lengthAt, BigInt(size));
