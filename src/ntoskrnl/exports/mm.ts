@@ -1,4 +1,5 @@
 /** Exports of the memory manager: probes, MDLs, contiguous and I/O memory, pageable sections. */
+import { settle } from '../../ke/routine.ts';
 import * as wdm from '../../wdm/constants.ts';
 import { STATUS_NOT_SUPPORTED } from '../../wdm/ntstatus.ts';
 import { type IrqlRange, routine } from '../export.ts';
@@ -20,7 +21,9 @@ export const probeExports = [
     ['Address: ptr', 'Length: size', 'Alignment: u32'],
     'void',
     BELOW_DISPATCH,
-    (k, address, length, alignment) => k.mm.ProbeForWrite(address, length, alignment),
+    function* (k, address, length, alignment) {
+      yield* settle(k.mm.ProbeForWrite(address, length, alignment));
+    },
   ),
   routine('MmIsAddressValid', ['VirtualAddress: ptr'], 'bool', DISPATCH, (k, a) => k.mm.MmIsAddressValid(a)),
   routine('MmGetPhysicalAddress', ['BaseAddress: ptr'], 'u64', ANY, (k, a) => k.mm.MmGetPhysicalAddress(a)),
