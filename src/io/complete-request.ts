@@ -12,7 +12,7 @@
  *
  * Sources: "Implementing an IoCompletion Routine", "Completing IRPs", "Using Buffered I/O" step 6, "Using MDLs".
  */
-import { call32, type Routine, settle } from '../ke/routine.ts';
+import { call32, isRoutine, type Routine } from '../ke/routine.ts';
 import { type Address, fromAddress } from '../wdm/address.ts';
 import { MULTIPLE_IRP_COMPLETE_REQUESTS } from '../wdm/bugcheck.ts';
 import {
@@ -96,7 +96,8 @@ export class CompleteRequest {
     this.#irps.IoFreeIrp(irp.address);
     if (file !== 0) {
       if (event !== 0 && !isOwnEvent) yield* ob.objects.ObfDereferenceObject(event);
-      yield* ob.objects.ObfDereferenceObject(file);
+      const deletion = ob.objects.dereference(file);
+      if (deletion) yield* deletion;
     }
     return status;
   }
@@ -207,7 +208,8 @@ export class CompleteRequest {
     if (address === 0) return;
     const { memory, mm } = this.#env;
     try {
-      yield* settle(mm.touch(address, IO_STATUS_BLOCK.size, 'write'));
+      const touching = mm.touch(address, IO_STATUS_BLOCK.size, 'write');
+      if (isRoutine(touching)) yield* touching;
       const block = IO_STATUS_BLOCK.at(memory, address);
       block.Information = information;
       block.Status = status;

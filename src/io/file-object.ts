@@ -240,7 +240,8 @@ export class FileObjects {
     const view = this.view(file);
     view.Busy = 0;
     if (view.Waiters !== 0) yield* ke.KeSetEvent(view.Lock.address, 0, false);
-    yield* ob.objects.ObfDereferenceObject(file);
+    const deletion = ob.objects.dereference(file);
+    if (deletion) yield* deletion;
   }
 
   #create(device: Address, request: ParseRequest, packet: OpenPacket, related: Address): Address {

@@ -152,15 +152,23 @@ export class ObjectManager {
 
   /** Returns the new count; at 0 the object is gone. IRQL <= DISPATCH_LEVEL. */
   *ObfDereferenceObject(object: Address): Routine<number> {
+    const left = OBJECT_HEADER.at(this.memory, headerOf(object)).PointerCount - 1n;
+    const deletion = this.dereference(object);
+    if (deletion) yield* deletion;
+    return Number(BigInt.asUintN(32, left));
+  }
+
+  /** As ObfDereferenceObject; returns the object's deletion, which the caller must run, if that is due here and now. */
+  dereference(object: Address): Routine | undefined {
     const header = OBJECT_HEADER.at(this.memory, headerOf(object));
     const count = header.PointerCount - 1n;
     if (count < 0n) this.#badCount(object);
     header.PointerCount = count;
-    if (count > 0n) return Number(BigInt.asUintN(32, count));
+    if (count > 0n) return undefined;
     header.Flags |= OB_FLAG_DELETED_INLINE;
-    if (this.context.irql === 0) yield* this.#delete(object);
-    else this.context.defer(() => this.#delete(object));
-    return 0;
+    if (this.context.irql === 0) return this.#delete(object);
+    this.context.defer(() => this.#delete(object));
+    return undefined;
   }
 
   *#delete(object: Address): Routine {

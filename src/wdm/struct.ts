@@ -19,7 +19,7 @@ export interface Field<T> {
   get(memory: GuestMemory, address: Address): T;
   /** Absent on nested structures and arrays: assign to their members. */
   set?(memory: GuestMemory, address: Address, value: T): void;
-  /** Of a scalar: the view's property. */
+  /** The view's property; absent on arrays. */
   readonly accessors?: Accessors<T>;
   /** Of a nested structure: its layout, for whoever walks the table. */
   readonly type?: Layout;
@@ -62,7 +62,7 @@ export function struct<const F extends Fields>(name: string, size: number, field
   }
   Object.defineProperty(Generated, 'name', { value: name });
   for (const [key, field] of Object.entries(fields)) {
-    const accessors = field.accessors?.(field.offset) ?? part(`${name}.${key}`, field);
+    const accessors = field.accessors?.(field.offset) ?? arrayAccessors(`${name}.${key}`, field);
     Object.defineProperty(Generated.prototype, key, { enumerable: true, ...accessors });
   }
   return {
@@ -82,14 +82,14 @@ interface Viewed {
 /** A property of a view, for a field at `offset`. */
 type Accessors<T> = (offset: number) => { get(this: Viewed): T; set(this: Viewed, value: T): void };
 
-/** A nested structure or an array as a property. */
-function part(name: string, field: Field<unknown>): ReturnType<Accessors<unknown>> {
+/** An array as a property. */
+function arrayAccessors(name: string, field: Field<unknown>): ReturnType<Accessors<unknown>> {
   return {
     get() {
       return field.get(this.memory, this.address + field.offset);
     },
     set() {
-      throw new TypeError(`${name} is a structure: assign to its members`);
+      throw new TypeError(`${name} is an array: set its elements`);
     },
   };
 }
@@ -148,7 +148,21 @@ export const ptr: Scalar<Address> = scalar(8, offset => ({
 
 /** A structure inside a structure. */
 export function nested<F extends Fields>(offset: number, type: Struct<F>): Field<View<F>> {
-  return { offset, size: type.size, type, get: (memory, address) => type.at(memory, address) };
+  const { at, size } = type;
+  return {
+    offset,
+    size,
+    type,
+    get: at,
+    accessors: within => ({
+      get() {
+        return at(this.memory, this.address + within);
+      },
+      set() {
+        throw new TypeError(`a ${type.name} within a structure: assign to its members`);
+      },
+    }),
+  };
 }
 
 /** An array inside a structure, as its first element's address and a typed accessor. */

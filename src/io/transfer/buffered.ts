@@ -11,7 +11,7 @@
  *
  * A transfer of no bytes has no system buffer: the pointer is NULL.
  */
-import { type Routine, settle } from '../../ke/routine.ts';
+import { isRoutine, type MaybeRoutine, type Routine, settle } from '../../ke/routine.ts';
 import { type Address, PAGE_SIZE, pageOffset } from '../../wdm/address.ts';
 import {
   IRP_BUFFERED_IO,
@@ -37,14 +37,15 @@ export class Buffered implements Transfer {
   }
 
   *read(irp: Irp, buffer: Address, length: number): Routine {
-    yield* this.#probe(irp, buffer, length, 'write');
+    const probing = this.#probe(irp, buffer, length, 'write');
+    if (isRoutine(probing)) yield* probing;
     irp.UserBuffer = buffer;
     irp.Flags |= IRP_BUFFERED_IO | IRP_INPUT_OPERATION;
     if (length > 0) this.#allocate(irp, length);
   }
 
   *write(irp: Irp, buffer: Address, length: number): Routine {
-    yield* this.#probe(irp, buffer, length, 'read');
+    yield* settle(this.#probe(irp, buffer, length, 'read'));
     irp.UserBuffer = buffer;
     irp.Flags |= IRP_BUFFERED_IO;
     if (length > 0) yield* this.copyIn(irp, buffer, length, length);
@@ -55,8 +56,8 @@ export class Buffered implements Transfer {
     const { input, output } = buffers;
     const inputLength = input === 0 ? 0 : buffers.inputLength;
     const outputLength = output === 0 ? 0 : buffers.outputLength;
-    yield* this.#probe(irp, output, outputLength, 'write');
-    yield* this.#probe(irp, input, inputLength, 'read');
+    yield* settle(this.#probe(irp, output, outputLength, 'write'));
+    yield* settle(this.#probe(irp, input, inputLength, 'read'));
     const size = Math.max(inputLength, outputLength);
     if (size > 0) {
       yield* this.copyIn(irp, input, inputLength, size);
@@ -69,7 +70,7 @@ export class Buffered implements Transfer {
 
   /** The first buffer of the direct METHODs, which is buffered: it goes in and never comes back. */
   *controlInput(irp: Irp, input: Address, length: number): Routine {
-    yield* this.#probe(irp, input, length, 'read');
+    yield* settle(this.#probe(irp, input, length, 'read'));
     if (length > 0) {
       yield* this.copyIn(irp, input, length, length);
       irp.Flags |= IRP_BUFFERED_IO;
@@ -107,7 +108,8 @@ export class Buffered implements Transfer {
     try {
       while (done < length) {
         const piece = Math.min(length - done, PAGE_SIZE - pageOffset(to + done));
-        yield* settle(mm.touch(to + done, piece, 'write'));
+        const touching = mm.touch(to + done, piece, 'write');
+        if (isRoutine(touching)) yield* touching;
         memory.copy(to + done, from + done, piece);
         done += piece;
       }
@@ -143,9 +145,9 @@ export class Buffered implements Transfer {
   }
 
   /** A caller in kernel mode is trusted. */
-  *#probe(irp: Irp, address: Address, length: number, access: 'read' | 'write'): Routine {
+  #probe(irp: Irp, address: Address, length: number, access: 'read' | 'write'): MaybeRoutine<void> {
     if (irp.RequestorMode === KernelMode) return;
     const { mm } = this.#env;
-    yield* settle(access === 'read' ? mm.ProbeForRead(address, length, 1) : mm.ProbeForWrite(address, length, 1));
+    return access === 'read' ? mm.ProbeForRead(address, length, 1) : mm.ProbeForWrite(address, length, 1);
   }
 }
