@@ -22,6 +22,8 @@ export const TLB_ADDEND = 8;
 const ENTRIES = 1024;
 /** An entry's offset in its table is (address >> 8) & TLB_INDEX_MASK. */
 export const TLB_INDEX_MASK = (ENTRIES - 1) << 4;
+/** No page begins here. NON_CANONICAL would not do: it is asked for like any other. */
+const NO_PAGE: Address = -1;
 
 export class Tlb {
   readonly #ram: Ram;
@@ -31,7 +33,7 @@ export class Tlb {
   /** Set by the processor: the user half is another, for code, too. */
   onSetRoot: () => void = () => {};
   /** The last watched page that was walked to: accesses to one come in runs. */
-  #keptOutPage: Address = NON_CANONICAL;
+  #keptOutPage: Address = NO_PAGE;
   #keptOutAccess: Access = 'read';
   #keptOutAt = 0;
   /** Filled entries of the user half: byte offsets in the memory. */
@@ -51,14 +53,14 @@ export class Tlb {
   /** Empties the user half's entries: the kernel half is the same in every address space. */
   setRoot(root: number): void {
     this.root = root;
-    this.#keptOutPage = NON_CANONICAL;
+    this.#keptOutPage = NO_PAGE;
     for (const entry of this.#userEntries) if (this.#ram.i32[(entry + 4) >>> 2]! >= 0) this.#clear(entry);
     this.#userEntries = [];
     this.onSetRoot();
   }
 
   flush(): void {
-    this.#keptOutPage = NON_CANONICAL;
+    this.#keptOutPage = NO_PAGE;
     const { u8 } = this.#ram;
     u8.fill(0, TLB_READ, TLB_READ + ENTRIES * 16);
     u8.fill(0, TLB_WRITE, TLB_WRITE + ENTRIES * 16);
@@ -69,7 +71,7 @@ export class Tlb {
 
   /** After a change of the page's entry in the page tables. */
   invalidate(address: Address): void {
-    this.#keptOutPage = NON_CANONICAL;
+    this.#keptOutPage = NO_PAGE;
     const index = indexOf(address);
     const page = pageOf(address);
     if (this.#holds(TLB_READ + index, page)) this.#clear(TLB_READ + index);
@@ -78,7 +80,7 @@ export class Tlb {
 
   /** Empties every entry that leads to the frame, of both tables or of that for writes. */
   invalidateFrame(frame: number, writesOnly = false): void {
-    this.#keptOutPage = NON_CANONICAL;
+    this.#keptOutPage = NO_PAGE;
     const { i32 } = this.#ram;
     const offset = this.#ram.offsetOf(frame);
     for (const table of writesOnly ? [TLB_WRITE] : [TLB_READ, TLB_WRITE]) {
