@@ -120,7 +120,7 @@ export class Ke {
   /** Returns the old IRQL, which KeReleaseSpinLock takes. IRQL <= DISPATCH_LEVEL. */
   *KeAcquireSpinLockRaiseToDpc(lock: Address): Routine<number> {
     const old = this.KeRaiseIrql(Math.max(this.irql, DISPATCH_LEVEL));
-    yield* this.acquire(lock);
+    if (!this.KeTryToAcquireSpinLockAtDpcLevel(lock)) yield* this.acquire(lock);
     return old;
   }
 
@@ -131,11 +131,10 @@ export class Ke {
 
   /** Takes the lock at the current IRQL. On one processor a lock that is taken stays so: this spins, and is found. */
   *acquire(lock: Address): Routine {
-    while (this.memory.readU64(lock) !== 0n) {
+    while (!this.KeTryToAcquireSpinLockAtDpcLevel(lock)) {
       this.clock.advance(1000);
       yield* checkpoint();
     }
-    this.memory.writeU64(lock, fromAddress(this.currentThread.object) | 1n);
   }
 
   KeTryToAcquireSpinLockAtDpcLevel(lock: Address): boolean {
