@@ -1,7 +1,7 @@
 /** The public face, used rightly and wrongly. A wrong argument is an error that says what would be right. */
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { boot, ntstatus, type Process } from '../src/index.ts';
+import { boot, type Nt, ntstatus, type Process } from '../src/index.ts';
 
 const TRANSFER = fileURLToPath(new URL('../samples/transfer/transfer.sys', import.meta.url));
 
@@ -72,5 +72,33 @@ describe('an application', () => {
     expect(output).toEqual(Uint8Array.of(4, 3, 2, 1));
     for (const wrong of [2 ** 32, 1.5, Number.NaN, undefined])
       expect(() => app.DeviceIoControl(handle, wrong as never)).toThrow('is no I/O control code');
+  });
+});
+
+describe('a driver in TypeScript that is wrong JavaScript', () => {
+  it.each<[string, unknown, string]>([
+    [
+      'is called without the star of yield*',
+      function* (nt: Nt) {
+        yield nt.IofCompleteRequest(0, 0) as never;
+        return 0;
+      },
+      'yield*',
+    ],
+    [
+      'yields nothing',
+      function* () {
+        yield undefined as never;
+        return 0;
+      },
+      'yield*',
+    ],
+    ['returns nothing', () => undefined, 'returned undefined for an NTSTATUS'],
+    ['returns nothing in a generator', function* () {}, 'returned undefined for an NTSTATUS'],
+    ['is async', async () => 0, 'never async'],
+  ])('%s: the machine stops, with its name', (_what, DriverEntry, text) => {
+    const machine = boot();
+    expect(() => machine.loadDriver({ name: 'wrong', DriverEntry: DriverEntry as never })).toThrow(text);
+    expect(machine.stopped?.message).toContain('wrong.ts!DriverEntry');
   });
 });

@@ -388,7 +388,7 @@ export class Scheduler {
       this.#finish(thread, activation, step.value);
       return;
     }
-    switch (step.value.kind) {
+    switch (step.value?.kind) {
       case 'call':
         this.stack.callOut(activation, step.value.target, step.value.args);
         return;
@@ -399,6 +399,8 @@ export class Scheduler {
         thread.pending = ZERO;
         this.#takeInterrupts();
         return;
+      default:
+        this.#failed(thread, activation, new Error('it yielded what is no request: a routine is called with yield*'));
     }
   }
 

@@ -22,7 +22,7 @@
  * routine is a mistake in the driver's source and reaches the host as an Error that names the driver.
  */
 import * as inlines from '../io/inlines.ts';
-import type { MaybeRoutine, Routine } from '../ke/routine.ts';
+import { isRoutine, type MaybeRoutine, type Routine } from '../ke/routine.ts';
 import type { PseudoImage } from '../ke/traps.ts';
 import type { ExceptionFilter } from '../ke/try-except.ts';
 import { encodeUtf16, writeUnicodeString } from '../ob/index.ts';
@@ -102,7 +102,8 @@ export function linkDriver(driver: TypeScriptDriver, kernel: Kernel, image: Pseu
       return string;
     },
     routine: (name, parameters, result, body) => {
-      const declared = routine(name, parameters, result, any, (_k, ...args) => body(...args));
+      const checked: typeof body = result === 'ntstatus' ? (...args) => checkStatus(body(...args)) : body;
+      const declared = routine(name, parameters, result, any, (_k, ...args) => checked(...args));
       return ke.traps.register(
         image,
         name,
@@ -121,4 +122,15 @@ export function linkDriver(driver: TypeScriptDriver, kernel: Kernel, image: Pseu
   return tools.routine('DriverEntry', ['DriverObject: ptr', 'RegistryPath: ptr'], 'ntstatus', (object, path) =>
     driver.DriverEntry(nt, object, path),
   );
+}
+
+/** What would become STATUS_SUCCESS if it were taken as it is: nothing, a Promise. */
+function checkStatus(result: unknown): MaybeRoutine<never> {
+  if (isRoutine(result)) return checkedStatus(result);
+  if (Number.isInteger(result)) return result as never;
+  throw new TypeError(`it returned ${result} for an NTSTATUS: a routine is a function or a generator, never async`);
+}
+
+function* checkedStatus(routine: Routine<unknown>): Routine<never> {
+  return checkStatus(yield* routine) as never;
 }
