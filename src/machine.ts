@@ -44,6 +44,7 @@ import { type Address, PAGE_SIZE } from './wdm/address.ts';
 import * as wdm from './wdm/constants.ts';
 import { KPCR } from './wdm/layouts.ts';
 import type { Access, GuestMemory } from './wdm/memory.ts';
+import { STATUS_IMAGE_ALREADY_LOADED } from './wdm/ntstatus.ts';
 import { Process } from './win32/index.ts';
 import { type IcedModule, Processor } from './x86/index.ts';
 
@@ -72,7 +73,7 @@ export interface Driver {
 export interface DriverLoad {
   /** STATUS_SUCCESS, what DriverEntry returned, or why the image was refused. */
   readonly status: number;
-  /** For a refused image: what is wrong with it, as the rest of a sentence that begins with its name. */
+  /** For a driver that was refused: what is wrong, as the rest of a sentence that begins with its name. */
   readonly message: string | undefined;
   readonly driver: Driver | undefined;
   /** Imports that are not there: the driver stops with the name when it uses one. */
@@ -238,6 +239,9 @@ export class Machine {
   }
 
   #loadTypeScript(driver: TypeScriptDriver): DriverLoad {
+    if (typeof driver.name !== 'string' || driver.name === '') {
+      throw new TypeError('a TypeScript driver needs a name: { name, DriverEntry }');
+    }
     const { traps } = this.#ke;
     const image = traps.createImage(`${driver.name}.ts`, TYPESCRIPT_ROUTINES);
     const { name, base, size } = image;
@@ -254,7 +258,8 @@ export class Machine {
   #enterDriver(name: string, image: DriverImage): Omit<DriverLoad, 'missingImports'> {
     const service = name.replace(/^.*[\\/]/, '').replace(/\.sys$/i, '');
     const { status, driver } = this.#asSystem('NtLoadDriver', this.#io.drivers.load(service, image));
-    return { status, message: undefined, driver: driver === 0 ? undefined : { name: image.name, object: driver } };
+    const message = status === STATUS_IMAGE_ALREADY_LOADED ? `is loaded already, as \\Driver\\${service}` : undefined;
+    return { status, message, driver: driver === 0 ? undefined : { name: image.name, object: driver } };
   }
 
   /**
@@ -262,6 +267,10 @@ export class Machine {
    * @returns STATUS_INVALID_DEVICE_REQUEST if the driver has no DriverUnload
    */
   unloadDriver(driver: Driver): number {
+    this.#checkAlive();
+    if (!this.#io.drivers.loaded.includes(driver.object)) {
+      throw new Error(`${driver.name} is not loaded in this machine: hand over the driver that loadDriver returned`);
+    }
     return this.#asSystem('NtUnloadDriver', this.#io.drivers.unload(driver.object));
   }
 
@@ -270,10 +279,16 @@ export class Machine {
     return this.#ke.scheduler.execute(this.#systemThread, name, body);
   }
 
+  #checkAlive(): void {
+    const { stopped } = this;
+    if (stopped) throw new Error(`the machine has stopped: make a new one (${stopped.message})`, { cause: stopped });
+  }
+
   // --- Processes
 
   /** A process with one thread, whose application is the program that calls. */
   createProcess(imageName = 'app.exe'): Process {
+    this.#checkAlive();
     const { trace } = this;
     const record = this.#ps.createProcess(imageName);
     const space = record.space!;

@@ -102,3 +102,33 @@ describe('a driver in TypeScript that is wrong JavaScript', () => {
     expect(machine.stopped?.message).toContain('wrong.ts!DriverEntry');
   });
 });
+
+describe('misuse says what would be right', () => {
+  it('a TypeScript driver without a name', () => {
+    expect(() => boot().loadDriver({ DriverEntry: () => 0 } as never)).toThrow('needs a name');
+  });
+
+  it('unloading what was never loaded leaves the machine alive', () => {
+    const machine = boot();
+    expect(() => machine.unloadDriver({ name: 'x.sys', object: 0x1234 })).toThrow('is not loaded in this machine');
+    expect(machine.stopped).toBeUndefined();
+  });
+
+  it('a driver that is loaded already', () => {
+    const machine = boot();
+    machine.loadDriver('samples/transfer/transfer.sys');
+    const { message, driver } = machine.loadDriver('samples/transfer/transfer.sys');
+    expect(message).toBe('is loaded already, as \\Driver\\transfer');
+    expect(driver).toBeUndefined();
+  });
+
+  it('a process in a machine that has stopped', () => {
+    const machine = boot();
+    const stops = (nt: Nt) => {
+      nt.KeBugCheckEx(0xe2, 0n, 0n, 0n, 0n);
+      return 0;
+    };
+    expect(() => machine.loadDriver({ name: 'stops', DriverEntry: stops })).toThrow('0x000000E2');
+    expect(() => machine.createProcess()).toThrow('the machine has stopped');
+  });
+});
