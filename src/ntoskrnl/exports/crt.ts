@@ -1,5 +1,6 @@
 /** Exports of the C runtime that the kernel carries: memory, strings, characters, formatting, sorting. */
 
+import { RAX } from '../../ke/cpu.ts';
 import type { MaybeRoutine, Routine } from '../../ke/routine.ts';
 import { call, settle } from '../../ke/routine.ts';
 import * as c from '../../rtl/c-strings.ts';
@@ -7,7 +8,7 @@ import * as blocks from '../../rtl/memory-blocks.ts';
 import { bsearch, qsort } from '../../rtl/sort.ts';
 import { terminatedLength, type Width } from '../../rtl/units.ts';
 import { RtlDowncaseUnicodeChar, RtlUpcaseUnicodeChar } from '../../rtl/upcase.ts';
-import { type Address, fromAddress } from '../../wdm/address.ts';
+import { type Address, fromAddress, PAGE_SIZE, pageOf } from '../../wdm/address.ts';
 import * as wdm from '../../wdm/constants.ts';
 import { PageFault } from '../../wdm/memory.ts';
 import { type IrqlRange, routine } from '../export.ts';
@@ -96,9 +97,13 @@ export const memoryExports = [
   routine('memchr', ['Block: ptr', 'Value: u32', 'Length: size'], 'ptr', ANY, (k, at, value, length) =>
     pageable(k, () => blocks.memchr(k.memory, at, value, length)),
   ),
-  // Called with the size of a large frame in RAX, which it keeps, as it keeps all registers. Kernel stacks are resident:
-  // there is nothing to bring in, and a frame beyond the stack's end faults at its first touch.
-  routine('__chkstk', [], 'void', ANY, () => {}),
+  // Called with the size of a large frame in RAX, which it keeps, as it keeps all registers. It touches every page that
+  // the frame will cover, downwards, so that no frame steps over the guard page into what lies below the stack.
+  routine('__chkstk', [], 'void', ANY, k => {
+    const { registers } = k.ke.cpu;
+    const bottom = registers.rsp - Number(registers.gpr(RAX));
+    for (let page = pageOf(registers.rsp); page + PAGE_SIZE > bottom; page -= PAGE_SIZE) k.memory.readU8(page);
+  }),
   // A hint to the processor: nothing that a program could see.
   routine('RtlPrefetchMemoryNonTemporal', ['Source: ptr', 'Length: size'], 'void', ANY, () => {}),
 ] as const;
